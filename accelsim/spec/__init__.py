@@ -1,0 +1,1 @@
+"""What can be described: frozen, validated records without behaviour."""

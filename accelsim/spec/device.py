@@ -1,0 +1,212 @@
+"""A GPU as its description gives it: units, memories, links, power and energy per event.
+
+Rates are per clock and per SM unless the name says otherwise; the clock is `clock.sm.frequency`.
+An AMD compute unit is called SM here as well.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from accelsim.spec.base import (
+    Bandwidth,
+    BytesPerClock,
+    Count,
+    EnergyPerByte,
+    EnergyPerFlop,
+    EnergyPerOp,
+    FlopsPerClock,
+    Frequency,
+    Name,
+    OpsPerClock,
+    Power,
+    Record,
+    Size,
+    Sourced,
+    Time,
+)
+
+Sparsity = Literal["dense", "2:4"]
+
+
+class Native(Record):
+    """Formats that a run uses where it names none."""
+
+    weights: str
+    activations: str
+    kv_cache: str
+
+
+class Clock(Sourced):
+    """A clock domain; `frequency` is the one that the published peak is computed with."""
+
+    frequency_hz: Frequency = Field(alias="frequency")
+
+
+class Clocks(Record):
+    """Clock domains of a GPU."""
+
+    sm: Clock
+
+
+class StreamingMultiprocessor(Sourced):
+    """One SM (compute unit): storage and ports.
+
+    Attributes:
+        registers_bytes: register file of one SM; holds accumulators, which limits resident tiles.
+        shared_bytes: shared memory (LDS) usable by tiles; limits pipeline stages.
+        max_tiles: resident thread blocks that the model puts on one SM at most.
+        l2_port_bytes_per_clock: what one SM reads from L2 per clock.
+        operand_sharing: tiles that share one staged copy of the second operand (2 for the two-SM
+            matrix instructions of Blackwell, otherwise 1).
+        operand_reads: times that a staged operand byte is read from shared memory by the matrix unit.
+    """
+
+    count: Count
+    registers_bytes: Size = Field(alias="registers")
+    register_bytes_per_clock: BytesPerClock = Field(alias="register_bandwidth")
+    shared_bytes: Size = Field(alias="shared")
+    shared_bytes_per_clock: BytesPerClock = Field(alias="shared_bandwidth")
+    max_tiles: Count
+    l2_port_bytes_per_clock: BytesPerClock = Field(alias="l2_port")
+    operand_sharing: Annotated[int, Field(ge=1, le=2)]
+    operand_reads: Annotated[float, Field(ge=1, le=4)]
+
+
+class Peak(Sourced):
+    """Rate of the matrix unit of one SM for one pair of operand formats.
+
+    `operands` names the first (activation) and the second (weight, or K and V) operand. A pair stands
+    for both orders unless the reverse has a row of its own.
+    """
+
+    operands: tuple[str, str]
+    accumulator: str
+    sparsity: Sparsity = "dense"
+    flops_per_clock: FlopsPerClock = Field(alias="rate")
+    energy_j_per_flop: EnergyPerFlop = Field(alias="energy")
+
+
+class Vector(Sourced):
+    """The ordinary lanes of one SM: fp32 arithmetic and special functions (exp, rsqrt, tanh)."""
+
+    flops_per_clock: FlopsPerClock = Field(alias="rate")
+    energy_j_per_flop: EnergyPerFlop = Field(alias="energy")
+    special_ops_per_clock: OpsPerClock = Field(alias="special")
+    special_energy_j_per_op: EnergyPerOp = Field(alias="special_energy")
+
+
+class Conversion(Sourced):
+    """Formats that the vector unit widens before the matrix unit can take them.
+
+    `flops_per_element` counts vector operations (unpack, scale) for one element.
+    """
+
+    sources: tuple[str, ...] = Field(alias="from", min_length=1)
+    targets: tuple[str, ...] = Field(alias="to", min_length=1)
+    flops_per_element: float = Field(gt=0)
+
+
+class Cache(Sourced):
+    """The last-level cache between the SMs and the memory."""
+
+    capacity_bytes: Size = Field(alias="capacity")
+    bytes_per_clock: BytesPerClock = Field(alias="bandwidth")
+    latency_s: Time = Field(alias="latency")
+
+
+class Memory(Sourced):
+    """Device memory. `stacks`, `pins` and `pin_rate` describe how the bandwidth comes about.
+
+    Attributes:
+        standard: JEDEC name in lower case (hbm2, hbm2e, hbm3, hbm3e, gddr6, gddr6x).
+        stacks: HBM stacks, or GDDR devices.
+        pins: data pins of one stack or device.
+        pin_rate_bytes_per_s: what one pin moves, "5.2 Gbit/s".
+    """
+
+    standard: str
+    stacks: Count
+    pins: Count
+    pin_rate_bytes_per_s: Bandwidth = Field(alias="pin_rate")
+    capacity_bytes: Size = Field(alias="capacity")
+    bandwidth_bytes_per_s: Bandwidth = Field(alias="bandwidth")
+
+
+class Link(Sourced):
+    """A link to other chips or to the host; the bandwidth is that of one direction, all lanes."""
+
+    name: str
+    bandwidth_bytes_per_s: Bandwidth = Field(alias="bandwidth")
+
+
+class Timing(Sourced):
+    """Latencies that no rate covers.
+
+    Attributes:
+        launch_s: from one kernel's end to the next kernel's first instruction, in one stream.
+        memory_latency_s: first byte of a read that misses L2.
+        bytes_in_flight_per_sm: outstanding read bytes of one SM; with the latency it bounds what few
+            SMs can draw (Little's law).
+    """
+
+    launch_s: Time = Field(alias="launch")
+    memory_latency_s: Time = Field(alias="memory_latency")
+    bytes_in_flight_per_sm: Size = Field(alias="in_flight")
+
+
+class Supply(Sourced):
+    """Board power: the limit and what is drawn with no work."""
+
+    limit_w: Power = Field(alias="limit")
+    idle_w: Power = Field(alias="idle")
+
+
+class Energy(Sourced):
+    """Energy per byte moved, by level. Arithmetic has its energy beside its rate."""
+
+    register_j_per_byte: EnergyPerByte = Field(alias="register")
+    shared_j_per_byte: EnergyPerByte = Field(alias="shared")
+    l2_j_per_byte: EnergyPerByte = Field(alias="l2")
+    memory_j_per_byte: EnergyPerByte = Field(alias="memory")
+    link_j_per_byte: EnergyPerByte = Field(alias="link")
+
+
+class GpuChip(Sourced):
+    """A GPU: SMs with matrix and vector units behind a shared L2 cache and one device memory."""
+
+    name: Name
+    family: Literal["gpu"]
+    generation: str
+    reference_clock: Literal["sm"]
+    native: Native
+    clock: Clocks
+    sm: StreamingMultiprocessor
+    peak: tuple[Peak, ...] = Field(min_length=1)
+    vector: Vector
+    convert: tuple[Conversion, ...] = ()
+    l2: Cache
+    memory: Memory
+    link: tuple[Link, ...] = ()
+    timing: Timing
+    power: Supply
+    energy: Energy
+
+    @model_validator(mode="after")
+    def _pairs_once(self) -> GpuChip:
+        seen = set()
+        for row in self.peak:
+            key = (*row.operands, row.accumulator, row.sparsity)
+            if key in seen:
+                raise ValueError(f"peak: the pair {' x '.join(row.operands)} ({row.accumulator}, {row.sparsity}) stands twice")
+            seen.add(key)
+        return self
+
+
+Chip = GpuChip
+"""Any chip that accelsim knows; a union tagged by `family` once there are more."""
+
+DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "memory.pin_rate", "link", "energy.link"})
+"""Numeric fields that explain other fields or wait for runs over several chips: no result depends on them."""
