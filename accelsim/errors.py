@@ -10,6 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_KEY_COLUMN: Final = 44
 
 
 class AccelsimError(Exception):
@@ -37,12 +40,13 @@ class UnknownNameError(AccelsimError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "", hint: str = "") -> None:
         self.kind, self.name, self.nearest = kind, name, nearest(name, known)
+        self.where, self.hint = where, hint
         message = f"no {kind} named {name!r}" + (f" ({where})" if where else "")
-        if self.nearest:
-            message += "\n  nearest: " + ", ".join(self.nearest)
-        if hint:
-            message += f"\n  {hint}"
-        super().__init__(message)
+        help_ = ("nearest: " + ", ".join(self.nearest) if self.nearest else "", hint)
+        super().__init__("\n  ".join([message, "      ".join(part for part in help_ if part)]).rstrip())
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, tuple[str, ...], str, str]]:
+        return UnknownNameError, (self.kind, self.name, self.nearest, self.where, self.hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,14 @@ class Fault:
     value: str = ""
     line: int = 0
 
+    @property
+    def key(self) -> str:
+        """Path and value as a line of TOML would have them: `memory.bandwidth = "3.35 TB"`."""
+        return f"{self.path} = {self.value}" if self.value else self.path
+
     def __str__(self) -> str:
-        at = f"line {self.line:<4d}" if self.line else ""
-        key = f"{self.path} = {self.value}" if self.value else self.path
-        return "  ".join(part for part in (at, key, self.problem) if part)
+        at = f"line {self.line}" if self.line else ""
+        return "  ".join(part for part in (at, self.key, self.problem) if part)
 
 
 class DescriptionError(AccelsimError):
@@ -73,7 +81,24 @@ class DescriptionError(AccelsimError):
     def __init__(self, origin: str, faults: Sequence[Fault]) -> None:
         self.origin, self.faults = origin, tuple(faults)
         count = f"{len(self.faults)} fault" + ("s" if len(self.faults) != 1 else "")
-        super().__init__("\n  ".join([f"{origin}: {count}", *map(str, self.faults)]))
+        super().__init__("\n  ".join([f"{origin}: {count}", *_columns(self.faults)]))
+
+    def __reduce__(self) -> tuple[type[DescriptionError], tuple[str, tuple[Fault, ...]]]:
+        # the default would rebuild from the message alone, and a worker process could not hand the error back
+        return DescriptionError, (self.origin, self.faults)
+
+
+def _columns(faults: Sequence[Fault]) -> list[str]:
+    """Faults under each other: line, key and value, problem; long keys do not push all others away."""
+    at = [f"line {fault.line}" if fault.line else "" for fault in faults]
+    first = max(map(len, at), default=0)
+    second = max((len(fault.key) for fault in faults if len(fault.key) <= _KEY_COLUMN), default=0)
+    lines = []
+    for place, fault in zip(at, faults, strict=True):
+        lead = f"{place:<{first}}  " if first else ""
+        key = f"{fault.key:<{second}}  " if fault.key else ""
+        lines.append(f"{lead}{key}{fault.problem}")
+    return lines
 
 
 class ScheduleError(AccelsimError):

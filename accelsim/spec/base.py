@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from accelsim import units
+from accelsim.errors import UnitError
 
 Status = Literal["datasheet", "measured", "derived", "assumed"]
 """How far a number can be trusted: printed by the maker, measured, computed from such figures, or assumed."""
@@ -109,17 +110,21 @@ def _quantity(unit: str, *, zero: bool = False) -> Any:
         if isinstance(value, str):
             try:
                 return units.parse(value, unit)
-            except units.UnitError as error:
+            except UnitError as error:
                 raise ValueError(str(error)) from None
-        wanted = f'write it as text with one, for example "{units.example(unit)}"'
+        wanted = f'for example "{units.example(unit)}"'
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"expected {units.meaning(unit)} as text: {wanted}")
+            raise ValueError(f"expected {units.meaning(unit)} as text, {wanted}")
         if (info.context or {}).get("si"):
             return value
-        raise ValueError(f"has no unit: {wanted}")
+        raise ValueError(f"has no unit: expected {units.meaning(unit)} as text, {wanted}")
 
     bound = Field(ge=0) if zero else Field(gt=0)
-    schema: dict[str, Any] = {"type": "string", "description": f"a quantity in {unit}", "examples": [units.example(unit)]}
+    schema: dict[str, Any] = {
+        "type": "string",
+        "description": units.meaning(unit),
+        "examples": [units.example(unit)],
+    }
     return Annotated[float, BeforeValidator(read), bound, WithJsonSchema(schema), Quantity(unit)]
 
 

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from accelsim.spec.base import Name, Sourced
+from accelsim.spec.base import Description, Name
 
 FormatKind = Literal["float", "integer", "block", "codebook", "posit", "flint"]
 
 
-class Format(Sourced):
+class Format(Description):
     """A storage format.
 
     Attributes:
