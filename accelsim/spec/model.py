@@ -113,6 +113,7 @@ class Layer(Record):
             4: before and after both (Gemma-2); 1: parallel block that shares its norm (GPT-J, Falcon-7B);
             3: with a cross-attention between.
         parallel: attention and feed-forward read the same input and are added together.
+        post_norm: the norms follow the residual additions instead of preceding the blocks (BERT, OPT-350M).
     """
 
     attention: Attention
@@ -122,6 +123,7 @@ class Layer(Record):
     norm_bias: bool
     norms: Annotated[int, Field(ge=1, le=4)] = 2
     parallel: bool = False
+    post_norm: bool = False
 
 
 class Group(Record):
@@ -142,7 +144,10 @@ class Model(Sourced):
         encoder: groups that read the prompt of an encoder-decoder or encoder-only model.
         positions: how positions enter.
         position_rows: rows of a learned position table, else 0.
+        relative_buckets: rows of a table of relative positions, one column per head; each stack has one (T5), else 0.
         token_types: rows of a segment table (BERT), else 0.
+        embedding_dim: width of the embedding where it is not `hidden`; a matrix without bias
+            then leads from it to `hidden`, and another back before lm_head (OPT-350M).
         embedding_norm: a norm follows the embedding (BLOOM, BERT).
         final_norm: a norm precedes lm_head.
         lm_head: maps to the vocabulary: with the embedding's weights ("tied"), its own, or not at all.
@@ -151,6 +156,7 @@ class Model(Sourced):
         max_positions: context that the model was made for; None is unlimited.
         native_format: format of the published weights.
         parameters_published: the published parameter count, 0 if unknown.
+        parameters_source: where that count comes from and whether it is exact or a headline figure.
     """
 
     name: Name
@@ -161,7 +167,9 @@ class Model(Sourced):
     encoder: tuple[Group, ...] = ()
     positions: Positions
     position_rows: Annotated[int, Field(ge=0)] = 0
+    relative_buckets: Annotated[int, Field(ge=0)] = 0
     token_types: Annotated[int, Field(ge=0)] = 0
+    embedding_dim: Count | None = None
     embedding_norm: bool = False
     final_norm: bool = True
     norm: NormKind
@@ -172,6 +180,7 @@ class Model(Sourced):
     max_positions: Count | None
     native_format: str
     parameters_published: Annotated[int, Field(ge=0)] = 0
+    parameters_source: str = ""
 
     @model_validator(mode="after")
     def _has_a_stack(self) -> Model:
