@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from accelsim.spec.base import Bandwidth, FlopRate, Name, OpRate, Size, Sourced
+from accelsim.spec.base import Bandwidth, Description, FlopRate, Name, OpRate, Size, Sourced
 
 
 class LlmViewerPeak(Sourced):
@@ -39,7 +39,7 @@ class LlmViewerOnchip(Sourced):
     capacity_bytes: Size = Field(alias="capacity")
 
 
-class LlmViewerChip(Sourced):
+class LlmViewerChip(Description):
     """Hardware figures of LLM-Viewer for one card; only the llm-viewer convention prices with them."""
 
     name: Name

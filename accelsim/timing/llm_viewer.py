@@ -90,7 +90,11 @@ def evaluate(
         flash=flash,
         onchip_bytes=chip.onchip.capacity_bytes,
     )
-    peak = peak_ops_per_s(chip, weight_bits, activation_bits, kv_bits)
+    return price(counts, chip, peak_ops_per_s(chip, weight_bits, activation_bits, kv_bits))
+
+
+def price(counts: Counts, chip: LlmViewerChip, peak: Number) -> Priced:
+    """Counted operators on a chip; `peak` is the rate in operations per second, see `peak_ops_per_s`."""
     return Priced(counts, tuple(_price(row, chip.memory.bandwidth_bytes_per_s, peak) for row in counts.operators))
 
 

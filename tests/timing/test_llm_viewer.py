@@ -272,3 +272,14 @@ def test_chips_have_the_figures_of_the_tool(name, fp16, int8, bandwidth, onchip)
     assert hardware.peak.int8_ops_per_s == pytest.approx(int8, rel=1e-15)
     assert hardware.memory.bandwidth_bytes_per_s == pytest.approx(bandwidth, rel=1e-15)
     assert hardware.onchip.capacity_bytes == pytest.approx(onchip, rel=1e-15)
+
+
+def test_the_docs_table_has_the_effects_that_the_example_prints():
+    docs = ROOT / "docs"
+    page = (docs / "counting.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| ")}
+    printed = (docs / "examples" / "counting_differences.out").read_text(encoding="utf-8").splitlines()
+    assert {line.partition(": ")[0] for line in printed} == {*map(str, range(1, 16)), "all"}
+    for line in printed:
+        number, _, effect = line.partition(": ")
+        assert effect in rows.get(number, page), line
