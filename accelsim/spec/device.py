@@ -1,19 +1,23 @@
 """A GPU as its description gives it: units, memories, links, power and energy per event.
 
 Rates are per clock and per SM unless the name says otherwise; the clock is `clock.sm.frequency`.
-An AMD compute unit is called SM here as well.
+An AMD compute unit is called SM here as well. `arch/README.md` is the dictionary of the keys.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
+from accelsim.errors import did_you_mean
 from accelsim.spec.base import (
+    STATUSES,
     Bandwidth,
     BytesPerClock,
     Count,
+    Description,
     EnergyPerByte,
     EnergyPerFlop,
     EnergyPerOp,
@@ -25,10 +29,49 @@ from accelsim.spec.base import (
     Record,
     Size,
     Sourced,
+    Status,
     Time,
 )
 
 Sparsity = Literal["dense", "2:4"]
+
+_PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+Operands = Annotated[
+    tuple[str, str], WithJsonSchema({"anyOf": [_PAIR, {"type": "array", "items": _PAIR, "minItems": 1}]})
+]
+
+
+class Figures(Sourced):
+    """A table of figures that are not all equally well known.
+
+    `status` is that of the best known ones; `measured`, `derived` and `assumed` list the keys below it.
+    """
+
+    measured: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    def status_of(self, key: str) -> Status:
+        """How far one figure can be trusted, never better than its table; `key` is spelt as in the file."""
+        lists: dict[Status, tuple[str, ...]] = {
+            "measured": self.measured,
+            "derived": self.derived,
+            "assumed": self.assumed,
+        }
+        named = [status for status, keys in lists.items() if key in keys]
+        return max([self.status, *named], key=STATUSES.index)
+
+    @model_validator(mode="after")
+    def _keys_exist(self) -> Self:
+        fields = type(self).model_fields
+        keys = {field.alias or name for name, field in fields.items()} - set(Figures.model_fields)
+        named = (*self.measured, *self.derived, *self.assumed)
+        for key in named:
+            if key not in keys:
+                raise ValueError(f"status of the unknown key {key!r}{did_you_mean(key, keys)}")
+        if len(set(named)) < len(named):
+            raise ValueError("a key stands in two of the lists measured, derived and assumed")
+        return self
 
 
 class Native(Record):
@@ -39,7 +82,7 @@ class Native(Record):
     kv_cache: str
 
 
-class Clock(Sourced):
+class Clock(Figures):
     """A clock domain; `frequency` is the one that the published peak is computed with."""
 
     frequency_hz: Frequency = Field(alias="frequency")
@@ -51,7 +94,7 @@ class Clocks(Record):
     sm: Clock
 
 
-class StreamingMultiprocessor(Sourced):
+class StreamingMultiprocessor(Figures):
     """One SM (compute unit): storage and ports.
 
     Attributes:
@@ -75,21 +118,22 @@ class StreamingMultiprocessor(Sourced):
     operand_reads: Annotated[float, Field(ge=1, le=4)]
 
 
-class Peak(Sourced):
+class Peak(Figures):
     """Rate of the matrix unit of one SM for one pair of operand formats.
 
     `operands` names the first (activation) and the second (weight, or K and V) operand. A pair stands
-    for both orders unless the reverse has a row of its own.
+    for both orders unless the reverse has a row of its own. In a file, a row may list several pairs that
+    share its figures; the record has one row for each.
     """
 
-    operands: tuple[str, str]
+    operands: Operands
     accumulator: str
     sparsity: Sparsity = "dense"
     flops_per_clock: FlopsPerClock = Field(alias="rate")
     energy_j_per_flop: EnergyPerFlop = Field(alias="energy")
 
 
-class Vector(Sourced):
+class Vector(Figures):
     """The ordinary lanes of one SM: fp32 arithmetic and special functions (exp, rsqrt, tanh)."""
 
     flops_per_clock: FlopsPerClock = Field(alias="rate")
@@ -101,7 +145,8 @@ class Vector(Sourced):
 class Conversion(Sourced):
     """Formats that the vector unit widens before the matrix unit can take them.
 
-    `flops_per_element` counts vector operations (unpack, scale) for one element.
+    `flops_per_element` is the work for one element (unpack, look up, scale) in the unit of `vector.rate`:
+    an instruction of one lane counts 2, since it takes the place of one fused multiply-add.
     """
 
     sources: tuple[str, ...] = Field(alias="from", min_length=1)
@@ -109,7 +154,7 @@ class Conversion(Sourced):
     flops_per_element: float = Field(gt=0)
 
 
-class Cache(Sourced):
+class Cache(Figures):
     """The last-level cache between the SMs and the memory."""
 
     capacity_bytes: Size = Field(alias="capacity")
@@ -117,7 +162,7 @@ class Cache(Sourced):
     latency_s: Time = Field(alias="latency")
 
 
-class Memory(Sourced):
+class Memory(Figures):
     """Device memory. `stacks`, `pins` and `pin_rate` describe how the bandwidth comes about.
 
     Attributes:
@@ -135,14 +180,14 @@ class Memory(Sourced):
     bandwidth_bytes_per_s: Bandwidth = Field(alias="bandwidth")
 
 
-class Link(Sourced):
+class Link(Figures):
     """A link to other chips or to the host; the bandwidth is that of one direction, all lanes."""
 
     name: str
     bandwidth_bytes_per_s: Bandwidth = Field(alias="bandwidth")
 
 
-class Timing(Sourced):
+class Timing(Figures):
     """Latencies that no rate covers.
 
     Attributes:
@@ -157,14 +202,14 @@ class Timing(Sourced):
     bytes_in_flight_per_sm: Size = Field(alias="in_flight")
 
 
-class Supply(Sourced):
+class Supply(Figures):
     """Board power: the limit and what is drawn with no work."""
 
     limit_w: Power = Field(alias="limit")
     idle_w: Power = Field(alias="idle")
 
 
-class Energy(Sourced):
+class Energy(Figures):
     """Energy per byte moved, by level. Arithmetic has its energy beside its rate."""
 
     register_j_per_byte: EnergyPerByte = Field(alias="register")
@@ -174,7 +219,7 @@ class Energy(Sourced):
     link_j_per_byte: EnergyPerByte = Field(alias="link")
 
 
-class GpuChip(Sourced):
+class GpuChip(Description):
     """A GPU: SMs with matrix and vector units behind a shared L2 cache and one device memory."""
 
     name: Name
@@ -194,15 +239,35 @@ class GpuChip(Sourced):
     power: Supply
     energy: Energy
 
+    @field_validator("peak", mode="before")
+    @classmethod
+    def _one_row_per_pair(cls, rows: Any) -> Any:
+        if not isinstance(rows, (list, tuple)):
+            return rows
+        spread: list[Any] = []
+        for row in rows:
+            pairs = row.get("operands") if isinstance(row, Mapping) else None
+            if isinstance(pairs, (list, tuple)) and pairs and all(isinstance(pair, (list, tuple)) for pair in pairs):
+                spread.extend({**row, "operands": tuple(pair)} for pair in pairs)
+            else:
+                spread.append(row)
+        return tuple(spread)
+
     @model_validator(mode="after")
     def _pairs_once(self) -> GpuChip:
         seen = set()
         for row in self.peak:
             key = (*row.operands, row.accumulator, row.sparsity)
             if key in seen:
-                raise ValueError(f"peak: the pair {' x '.join(row.operands)} ({row.accumulator}, {row.sparsity}) stands twice")
+                raise ValueError(
+                    f"peak: the pair {' x '.join(row.operands)} ({row.accumulator}, {row.sparsity}) stands twice"
+                )
             seen.add(key)
         return self
+
+    def peak_flops_per_s(self, row: Peak) -> float:
+        """Rate of all matrix units together for one row of `peak`, at the clock that the peak is published for."""
+        return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
 Chip = GpuChip
