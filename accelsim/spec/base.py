@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationInfo,
-    WithJsonSchema,
     model_validator,
 )
+from pydantic_core import core_schema
 
 from accelsim import units
 from accelsim.errors import UnitError
@@ -98,49 +99,51 @@ class Description(Sourced):
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Marks a field that is written with a unit; `unit` is the canonical one."""
+    """Marks a float that is written as text with a unit and must be positive (or zero, where that is allowed).
+
+    Attributes:
+        unit: the canonical unit, one of `units.CANONICAL`.
+        zero: whether zero is allowed.
+    """
 
     unit: str
+    zero: bool = False
 
-
-def _quantity(unit: str, *, zero: bool = False) -> Any:
-    """An annotated float that reads text with a unit and must be positive (or zero, if allowed)."""
-
-    def read(value: object, info: ValidationInfo) -> object:
+    def read(self, value: object, info: ValidationInfo) -> object:
+        """The value in the canonical unit; plain numbers pass where the context says `si`."""
         if isinstance(value, str):
             try:
-                return units.parse(value, unit)
+                return units.parse(value, self.unit)
             except UnitError as error:
                 raise ValueError(str(error)) from None
-        wanted = f'for example "{units.example(unit)}"'
+        wanted = f'expected {units.meaning(self.unit)} as text, for example "{units.example(self.unit)}"'
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"expected {units.meaning(unit)} as text, {wanted}")
+            raise ValueError(wanted)
         if (info.context or {}).get("si"):
             return value
-        raise ValueError(f"has no unit: expected {units.meaning(unit)} as text, {wanted}")
+        raise ValueError(f"has no unit: {wanted}")
 
-    bound = Field(ge=0) if zero else Field(gt=0)
-    schema: dict[str, Any] = {
-        "type": "string",
-        "description": units.meaning(unit),
-        "examples": [units.example(unit)],
-    }
-    return Annotated[float, BeforeValidator(read), bound, WithJsonSchema(schema), Quantity(unit)]
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        positive = core_schema.float_schema(gt=None if self.zero else 0, ge=0 if self.zero else None, strict=True)
+        return core_schema.with_info_before_validator_function(self.read, positive)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "description": units.meaning(self.unit), "examples": [units.example(self.unit)]}
 
 
-Bandwidth = _quantity("B/s")
-Size = _quantity("B")
-Frequency = _quantity("Hz")
-Time = _quantity("s", zero=True)
-Power = _quantity("W")
-BytesPerClock = _quantity("B/clk")
-FlopsPerClock = _quantity("FLOP/clk")
-OpsPerClock = _quantity("op/clk")
-FlopRate = _quantity("FLOP/s")
-OpRate = _quantity("op/s")
-EnergyPerByte = _quantity("J/B", zero=True)
-EnergyPerFlop = _quantity("J/FLOP", zero=True)
-EnergyPerOp = _quantity("J/op", zero=True)
-Area = _quantity("m2")
+Bandwidth = Annotated[float, Quantity("B/s")]
+Size = Annotated[float, Quantity("B")]
+Frequency = Annotated[float, Quantity("Hz")]
+Time = Annotated[float, Quantity("s", zero=True)]
+Power = Annotated[float, Quantity("W")]
+BytesPerClock = Annotated[float, Quantity("B/clk")]
+FlopsPerClock = Annotated[float, Quantity("FLOP/clk")]
+OpsPerClock = Annotated[float, Quantity("op/clk")]
+FlopRate = Annotated[float, Quantity("FLOP/s")]
+OpRate = Annotated[float, Quantity("op/s")]
+EnergyPerByte = Annotated[float, Quantity("J/B", zero=True)]
+EnergyPerFlop = Annotated[float, Quantity("J/FLOP", zero=True)]
+EnergyPerOp = Annotated[float, Quantity("J/op", zero=True)]
+Area = Annotated[float, Quantity("m2")]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]

@@ -1,0 +1,303 @@
+"""Finding, reading and checking descriptions, by name or by path.
+
+The folders `arch/`, `workloads/`, `dataformats/` and `sweeps/` lie within an installed package, or else
+at the root of the checkout. A file's stem is the name of what it describes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, TypeVar, cast, get_args
+
+from accelsim.errors import AccelsimError, DescriptionError, Fault, RequestError, UnknownNameError, did_you_mean
+from accelsim.spec import faults, files, read
+from accelsim.spec.base import Record
+from accelsim.spec.chip import FAMILIES, Chip
+from accelsim.spec.files import File
+from accelsim.spec.format import Format
+from accelsim.spec.huggingface import read_config, read_model_file
+from accelsim.spec.model import Model
+
+R = TypeVar("R", bound=Record)
+
+Kind = Literal["arch", "models", "formats", "sweeps"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+"""What the catalogue holds: chips, models, formats and experiments."""
+
+_FOLDERS: Final[dict[Kind, tuple[str, str]]] = {
+    "arch": ("arch", "**/*.toml"),
+    "models": ("workloads/models", "**/*.toml"),
+    "formats": ("dataformats", "**/*.toml"),
+    "sweeps": ("sweeps", "*.toml"),
+}
+_NOUNS: Final[dict[Kind, str]] = {"arch": "chip", "models": "model", "formats": "format", "sweeps": "sweep"}
+
+# Keys that only one kind of file has at its top level, to recognise a file outside of the catalogue.
+_TELLTALE: Final[dict[Kind, frozenset[str]]] = {
+    "arch": frozenset({"family", "reference_clock", "native", "clock", "sm", "peak", "memory", "energy"}),
+    "models": frozenset({"config", "model_type", "hidden_size", "parameters_published"}),
+    "formats": frozenset({"kind", "bits", "bits_per_element", "block", "element"}),
+}
+
+_INTEGER: Final = re.compile(r"int([1-9]|1[0-6])")
+_cache: dict[Path, tuple[tuple[int, int], Record]] = {}
+
+
+def root() -> Path:
+    """The folder that holds the four folders of descriptions.
+
+    Raises:
+        AccelsimError: neither the package nor a checkout around it has them.
+    """
+    package = Path(__file__).parent
+    if (package / "_catalog").is_dir():
+        return package / "_catalog"
+    # without this guard, a package built without its data would read somebody else's `arch` in site-packages
+    if (package.parent / "pyproject.toml").is_file() and (package.parent / "arch").is_dir():
+        return package.parent
+    raise AccelsimError(
+        "accelsim was installed without its descriptions: install it from a wheel or a checkout that has the "
+        "folders arch, workloads, dataformats and sweeps"
+    )
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """The names of one kind, in alphabetical order.
+
+    Raises:
+        DescriptionError: two files have one stem.
+    """
+    return tuple(_files(kind))
+
+
+def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
+    """The file that describes a name; a path is returned as it is.
+
+    Text is taken for a path if it has a folder, ends in .toml or .json, or names no entry of the catalogue
+    but an existing file. A folder stands for the config.json in it, where a model is asked for.
+
+    Raises:
+        UnknownNameError: no such name; lists the nearest.
+    """
+    if not isinstance(name, (str, os.PathLike)):
+        raise RequestError(f"expected the name of a {_NOUNS[kind]} or a path, not {name!r}")
+    found = Path(name)
+    if isinstance(name, str) and not _is_path(name):
+        known = _files(kind)
+        if name in known:
+            return known[name]
+        if not name or not found.exists():
+            example = "path/to/config.json" if kind == "models" else f"path/to/{_NOUNS[kind]}.toml"
+            raise UnknownNameError(
+                _NOUNS[kind], name, known, hint=f"all: accelsim list {kind}      own file: {example}"
+            )
+    if kind == "models" and found.is_dir() and (found / "config.json").is_file():
+        return found / "config.json"
+    return found
+
+
+def chip(source: str | os.PathLike[str] | Chip, overrides: Mapping[str, object] | None = None) -> Chip:
+    """A chip by name, path or record.
+
+    Args:
+        source: a name of `names("arch")`, the path of a TOML file, or a record.
+        overrides: dotted keys to other values, as for `Description.with_`.
+
+    Raises:
+        UnknownNameError: no such chip, or no such key to override.
+        DescriptionError: every fault of the file.
+    """
+    record: Chip = _cached(path("arch", source), _read_chip) if isinstance(source, (str, os.PathLike)) else source
+    return record.with_(overrides) if overrides else record
+
+
+def model(source: str | os.PathLike[str] | Model, overrides: Mapping[str, object] | None = None) -> Model:
+    """A model by name, path or record.
+
+    Args:
+        source: a name of `names("models")`, the path of a TOML file, of a Hugging Face `config.json` or of a
+            folder that has one, or a record.
+        overrides: keys of the configuration to other values.
+
+    Raises:
+        UnknownNameError: no such model, or no such key to override.
+        DescriptionError: every fault of the file.
+        RequestError: overrides for a record, which has no configuration any more.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        if overrides:
+            raise RequestError("a Model record has no configuration left to override: give its name or path instead")
+        return source
+    file = path("models", source)
+    return _read_model(_load(file), file, overrides) if overrides else _cached(file, _read_model)
+
+
+def format_(source: str | os.PathLike[str] | Format) -> Format:
+    """A number format by name, path or record.
+
+    The plain integers `int1` to `int16` exist without a file: their bits are in their name.
+
+    Raises:
+        UnknownNameError: no such format.
+        DescriptionError: every fault of the file.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return source
+    if isinstance(source, str) and _INTEGER.fullmatch(source) and source not in _files("formats"):
+        return _integer(source)
+    return _cached(path("formats", source), _read_format)
+
+
+def check(file: str | os.PathLike[str]) -> Chip | Model | Format:
+    """The record of any description file; its folder or its keys tell what it describes.
+
+    Raises:
+        UnknownNameError: no such file.
+        DescriptionError: every fault of the file, or it is no description of a known kind.
+    """
+    found = Path(file)
+    if found.is_dir() and (found / "config.json").is_file():
+        found = found / "config.json"
+    content = _load(found)
+    readers: dict[Kind, Callable[[File, Path], Chip | Model | Format]]
+    readers = {"arch": _read_chip, "models": _read_model, "formats": _read_format}
+    return readers[_recognise(content, found)](content, found)
+
+
+def find(name: str) -> tuple[Kind, Path]:
+    """The kind and the file of a name or path of any kind.
+
+    Raises:
+        UnknownNameError: nothing has that name.
+        DescriptionError: the path is no description.
+    """
+    known = {} if _is_path(name) else {other: kind for kind in reversed(KINDS) for other in _files(kind)}
+    if name in known:
+        return known[name], path(known[name], name)
+    if not _is_path(name) and not Path(name).exists():
+        raise UnknownNameError("description", name, known, hint="all: accelsim list      own file: path/to/file.toml")
+    found = path("models", name)
+    return _recognise(_load(found), found), found
+
+
+def prose(file: Path) -> str:
+    """The comment that opens a description file: what is modelled, and what is left out."""
+    return files.prose(_load(file).text)
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).name != name or Path(name).suffix in (".toml", ".json")
+
+
+def _files(kind: Kind) -> dict[str, Path]:
+    """Names of one kind and their files."""
+    folder, pattern = _FOLDERS[kind]
+    found: dict[str, Path] = {}
+    for file in sorted((root() / folder).glob(pattern), key=lambda file: (file.stem, file)):
+        if file.stem in found:
+            first = _origin(found[file.stem])
+            raise DescriptionError(_origin(file), [Fault("", f"{first} has the same stem: a name belongs to one file")])
+        found[file.stem] = file
+    return found
+
+
+def _origin(file: Path) -> str:
+    """What messages call a file: from the four folders on if it lies within them."""
+    try:
+        return file.resolve().relative_to(root().resolve()).as_posix()
+    except (ValueError, AccelsimError):
+        return str(file)
+
+
+def _load(file: Path) -> File:
+    return files.load(file, _origin(file))
+
+
+def _cached(file: Path, reader: Callable[[File, Path], R]) -> R:
+    """The record of a file, read again only after it has changed."""
+    key = file.absolute()
+    try:
+        stat = file.stat()
+    except OSError:
+        return reader(_load(file), file)  # says what is wrong with the file
+    stamp = (stat.st_mtime_ns, stat.st_size)
+    if key not in _cache or _cache[key][0] != stamp:
+        _cache[key] = (stamp, reader(_load(file), file))
+    return cast(R, _cache[key][1])  # a file is of one kind, or its reader has raised
+
+
+def _recognise(content: File, file: Path) -> Kind:
+    """What a file describes: by its folder in the catalogue, else by its keys."""
+    for kind, (folder, _) in _FOLDERS.items():
+        if content.origin.startswith(f"{folder}/") and kind in _TELLTALE:
+            return kind
+    hits = {kind: len(keys & set(content.raw)) for kind, keys in _TELLTALE.items()}
+    best = max(hits, key=lambda kind: hits[kind])
+    if not hits[best]:
+        problem = "describes no chip (family, ...), model ([config] or a config.json) or format (kind, bits, ...)"
+        raise DescriptionError(content.origin, [Fault("", problem)])
+    return best
+
+
+def _name_fault(content: File, file: Path) -> list[Fault]:
+    """The fault of a name that is not the file's stem."""
+    name = content.raw.get("name")
+    if not isinstance(name, str) or name == file.stem:
+        return []
+    return [Fault("name", f"must be the file's stem: write {file.stem!r}, or rename the file", faults.written(name))]
+
+
+def _named(content: File, file: Path, make: Callable[[], R]) -> R:
+    """The record of a TOML file, or all its faults, that of its name included; every fault with its line."""
+    found = _name_fault(content, file)
+    try:
+        record = make()
+    except DescriptionError as error:
+        found += error.faults
+    if found:
+        raise read.with_lines(DescriptionError(content.origin, found), content.text)
+    return record
+
+
+def _read_chip(content: File, file: Path) -> Chip:
+    family = content.raw.get("family")
+    record_type = FAMILIES.get(family) if isinstance(family, str) else None
+    if record_type is None:
+        known = ", ".join(FAMILIES)
+        near = did_you_mean(family, FAMILIES) if isinstance(family, str) else ""
+        problem = f"unknown family{near}; families: {known}" if "family" in content.raw else f"missing: one of {known}"
+        fault = Fault("family", problem, faults.written(family))
+        raise read.with_lines(DescriptionError(content.origin, [*_name_fault(content, file), fault]), content.text)
+    make = partial(read.validate, record_type, content.raw, origin=content.origin, text=content.text)
+    return _named(content, file, make)
+
+
+def _read_format(content: File, file: Path) -> Format:
+    make = partial(read.validate, Format, content.raw, origin=content.origin, text=content.text)
+    return _named(content, file, make)
+
+
+def _read_model(content: File, file: Path, overrides: Mapping[str, object] | None = None) -> Model:
+    raw = dict(content.raw)
+    if file.suffix == ".json":
+        config = read.apply(raw, overrides) if overrides else raw
+        return read_config(config, name=_model_name(file), source=content.origin, status="datasheet")
+    if overrides and isinstance(raw.get("config"), dict):
+        raw["config"] = read.apply(raw["config"], overrides)
+    return _named(content, file, lambda: read_model_file(raw, origin=content.origin))
+
+
+def _model_name(file: Path) -> str:
+    """A name for the model of a config.json: the file's stem, or that of its folder."""
+    name = file.absolute().parent.name if file.stem == "config" else file.stem
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"
+
+
+def _integer(name: str) -> Format:
+    bits = float(name.removeprefix("int"))
+    source = "two's complement of the width in its name"
+    return Format(name=name, kind="integer", bits=bits, bits_per_element=bits, source=source, status="derived")
