@@ -1,0 +1,1 @@
+"""Behaviour of the hardware families: immutable spec, one mutable state, generator processes."""

@@ -1,0 +1,186 @@
+"""Resources that several flows share.
+
+A flow that is alone runs at the rate of its own pipeline. Where several flows meet on a resource, its
+rate is shared max-min by bytes: everyone gets an equal share, and what one cannot use goes to the rest.
+Rates change only when a flow arrives or leaves, so that events grow with kernels and not with bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import simpy
+
+from accelsim.engine.log import Log
+from accelsim.mapping.flows import Flow
+from accelsim.mapping.kernel import Resource
+from accelsim.units import PS_PER_S
+
+_ROUNDS = 64
+_NOISE_PS = 1e-6
+"""Less than this is rounding error of a float, not work that is left."""
+
+
+@dataclass(slots=True, eq=False)
+class Active:
+    """A flow under way.
+
+    `left` is the fraction that remains, `rate` the fraction per second, `limit` what sets that rate,
+    `moved` the whole units already logged per resource.
+    """
+
+    flow: Flow
+    label: str
+    done: simpy.Event
+    order: int
+    left: float = 1.0
+    rate: float = 0.0
+    limit: str = ""
+    moved: dict[str, int] | None = None
+    limits_ps: dict[str, int] | None = None
+
+
+class Fabric:
+    """All resources of one device and the flows on them.
+
+    Args:
+        env: the SimPy environment; its clock counts integer picoseconds.
+        resources: by name.
+        log: where served intervals are recorded.
+    """
+
+    def __init__(self, env: simpy.Environment, resources: Mapping[str, Resource], log: Log) -> None:
+        self._env, self._resources, self._log = env, resources, log
+        self._active: list[Active] = []
+        self._since = 0
+        self._count = 0
+        self._wake = 0
+
+    def start(self, flow: Flow, label: str) -> Active:
+        """Begins a flow; its `done` event triggers when all amounts are served."""
+        self._settle()
+        self._count += 1
+        active = Active(flow, label, self._env.event(), self._count, moved={}, limits_ps={})
+        self._active.append(active)
+        self._share()
+        self._schedule()
+        return active
+
+    def signature(self) -> tuple[tuple[str, float], ...]:
+        """What is still under way; empty when the machine is idle."""
+        return tuple((active.flow.part, active.left) for active in self._active)
+
+    def _settle(self) -> None:
+        """Books the progress since the last change of rates."""
+        now, since = self._env.now, self._since
+        self._since = now
+        if now == since or not self._active:
+            return
+        users: dict[str, list[tuple[str, int]]] = {}
+        for active in self._active:
+            active.left -= active.rate * ((now - since) / PS_PER_S)
+            assert active.limits_ps is not None and active.moved is not None
+            active.limits_ps[active.limit] = active.limits_ps.get(active.limit, 0) + now - since
+            finished = active.left * active.flow.alone_s * PS_PER_S <= _NOISE_PS
+            for name, units, _ in active.flow.amounts:
+                target = units if finished else min(units, math.floor(units * (1.0 - active.left)))
+                before = active.moved.get(name, 0)
+                active.moved[name] = max(before, target)
+                users.setdefault(name, []).append((active.label, active.moved[name] - before))
+        for name, parts in users.items():
+            label = parts[0][0] if len(parts) == 1 else " | ".join(part[0] for part in parts)
+            self._log.add(name, label, since, now, sum(amount for _, amount in parts))
+
+    def _share(self) -> None:
+        """Sets the rate of every active flow."""
+        if len(self._active) == 1:
+            active = self._active[0]
+            active.rate = _rate_alone(active.flow)
+            active.limit = active.flow.limit
+            return
+        caps = [_rate_alone(active.flow) for active in self._active]
+        rates, limits = _max_min([active.flow for active in self._active], caps, self._resources)
+        for active, rate, limit in zip(self._active, rates, limits, strict=True):
+            active.rate, active.limit = rate, limit
+
+    def _schedule(self) -> None:
+        """One wake-up at the earliest completion; an older one is ignored when it comes."""
+        self._wake += 1
+        if not self._active:
+            return
+        ticket = self._wake
+        wait = min(_ps(active.left / active.rate) for active in self._active)
+        event = self._env.timeout(wait)
+        event.callbacks.append(lambda _: self._on_wake(ticket))
+
+    def _on_wake(self, ticket: int) -> None:
+        if ticket != self._wake:
+            return
+        self._settle()
+        ended = [a for a in self._active if a.left * a.flow.alone_s * PS_PER_S <= _NOISE_PS]
+        self._active = [a for a in self._active if a not in ended]
+        for active in ended:
+            active.done.succeed(active)
+        if self._active:
+            self._share()
+        self._schedule()
+
+
+def _rate_alone(flow: Flow) -> float:
+    return 1.0 / flow.alone_s if flow.alone_s > 0 else math.inf
+
+
+def _ps(seconds: float) -> int:
+    """Whole picoseconds, rounded up so that no resource ever runs above its rate."""
+    return max(0, math.ceil(seconds * PS_PER_S - _NOISE_PS))
+
+
+def _max_min(flows: list[Flow], caps: list[float], resources: Mapping[str, Resource]) -> tuple[list[float], list[str]]:
+    """Fractions per second for flows that share resources, and what limits each.
+
+    On every resource the rate is divided by water-filling over bytes, each flow bounded by what its
+    other resources and its pipeline allow; the bounds are iterated until they stand.
+    """
+    users: dict[str, list[tuple[int, float]]] = {}
+    for index, flow in enumerate(flows):
+        for name, units, share in flow.amounts:
+            users.setdefault(name, []).append((index, float(units)))
+    shared = {name: list_ for name, list_ in users.items() if len(list_) > 1}
+    granted: list[dict[str, float]] = [{} for _ in flows]
+    for _ in range(_ROUNDS):
+        changed = False
+        for name, members in shared.items():
+            bounds = []
+            for index, units in members:
+                others = [rate for other, rate in granted[index].items() if other != name]
+                bounds.append(min([caps[index], *others]) * units)
+            allotted = _water_fill(resources[name].rate, bounds)
+            for (index, units), amount in zip(members, allotted, strict=True):
+                rate = amount / units
+                if abs(rate - granted[index].get(name, -1.0)) > 1e-12 * rate:
+                    granted[index][name] = rate
+                    changed = True
+        if not changed:
+            break
+    rates, limits = [], []
+    for index, flow in enumerate(flows):
+        rate, limit = caps[index], flow.limit
+        for name, value in granted[index].items():
+            if value < rate * (1 - 1e-12):
+                rate, limit = value, name
+        rates.append(rate)
+        limits.append(limit)
+    return rates, limits
+
+
+def _water_fill(rate: float, bounds: list[float]) -> list[float]:
+    """Divides a rate equally; what one cannot take goes to those who can."""
+    result = [0.0] * len(bounds)
+    left = rate
+    order = sorted(range(len(bounds)), key=lambda i: (bounds[i], i))
+    for position, index in enumerate(order):
+        result[index] = min(bounds[index], left / (len(order) - position))
+        left -= result[index]
+    return result

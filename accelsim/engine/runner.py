@@ -1,0 +1,219 @@
+"""Runs plans: kernels as processes, segments one after the other, and replay of what recurs.
+
+A segment starts and ends with an idle machine, and a phase counts its time from its own start. So a
+segment that starts again in the same state takes the same picoseconds: it is looked up, not run again.
+`fold=False` runs everything, with identical numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import simpy
+
+from accelsim.engine.fabric import Fabric
+from accelsim.engine.log import Log, Row
+from accelsim.errors import ScheduleError
+from accelsim.mapping.flows import LATENCY, LAUNCH, flows
+from accelsim.mapping.kernel import Kernel, Phase, Plan, Resource, Segment
+from accelsim.units import seconds_to_ps
+
+
+@dataclass(slots=True)
+class KernelRecord:
+    """When a kernel ran inside its segment and what limited it for how long."""
+
+    start_ps: int
+    end_ps: int = 0
+    limits_ps: dict[str, int] = field(default_factory=dict)
+
+    def add(self, limit: str, duration_ps: int) -> None:
+        """Books time to the thing that set the pace."""
+        if duration_ps:
+            self.limits_ps[limit] = self.limits_ps.get(limit, 0) + duration_ps
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """One run of a segment, in time counted from its start."""
+
+    duration_ps: int
+    kernels: Mapping[Kernel, KernelRecord]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Segments of a stage that ran `repeat` times.
+
+    Attributes:
+        start_ps: start of the first repetition.
+        period_ps: from one repetition to the next.
+        repeat: repetitions.
+        records: one per segment, with its offset inside the repetition.
+    """
+
+    start_ps: int
+    period_ps: int
+    repeat: int
+    records: tuple[tuple[int, SegmentRecord], ...]
+
+
+class Runner:
+    """Executes plans on one set of resources.
+
+    Args:
+        resources: by name.
+        fold: replay recurring segments instead of running them again.
+        on_event: called now and then with the picoseconds simulated, for a progress bar.
+    """
+
+    def __init__(
+        self, resources: Mapping[str, Resource], *, fold: bool = True, on_event: Callable[[int], None] | None = None
+    ) -> None:
+        self.resources = resources
+        self.fold = fold
+        self.now_ps = 0
+        self.events = 0
+        self._on_event = on_event
+        self._seen: dict[tuple[Segment, tuple[object, ...]], SegmentRecord] = {}
+
+    def run(self, plan: Plan) -> list[Executed]:
+        """Runs a plan from the current time on; returns what happened, stage by stage."""
+        done: list[Executed] = []
+        for stage in plan.stages:
+            if self.fold:
+                records, duration = self._pass(stage.segments)
+                done.append(Executed(self.now_ps, duration, stage.repeat, records))
+                self.now_ps += duration * stage.repeat
+            else:
+                for _ in range(stage.repeat):
+                    records, duration = self._pass(stage.segments)
+                    done.append(Executed(self.now_ps, duration, 1, records))
+                    self.now_ps += duration
+            if self._on_event:
+                self._on_event(self.now_ps)
+        return done
+
+    def _pass(self, segments: tuple[Segment, ...]) -> tuple[tuple[tuple[int, SegmentRecord], ...], int]:
+        offset = 0
+        records = []
+        for segment in segments:
+            record = self._segment(segment)
+            records.append((offset, record))
+            offset += record.duration_ps
+        return tuple(records), offset
+
+    def _segment(self, segment: Segment) -> SegmentRecord:
+        # the machine is idle between segments, so that its state is empty; a device with modes or open
+        # rows puts them into this key
+        key = (segment, ())
+        record = self._seen.get(key) if self.fold else None
+        if record is None:
+            record = self._simulate(segment)
+            if self.fold:
+                self._seen[key] = record
+        return record
+
+    def _simulate(self, segment: Segment) -> SegmentRecord:
+        env = _Environment()
+        log = Log()
+        fabric = Fabric(env, self.resources, log)
+        records: dict[Kernel, KernelRecord] = {}
+        running: dict[str, simpy.Process] = {}
+        previous: str | None = None
+        for kernel in segment.kernels:
+            waits = ((previous,) if previous else ()) if kernel.after is None else kernel.after
+            unknown = [name for name in waits if name not in running]
+            if unknown:
+                raise ScheduleError(f"kernel {kernel.name} waits for {unknown[0]!r}, which does not run before it")
+            if kernel.name in running:
+                raise ScheduleError(f"kernel {kernel.name} stands twice in one segment")
+            process = env.process(_kernel(env, fabric, kernel, self.resources, [running[w] for w in waits], records))
+            running[kernel.name] = process
+            previous = kernel.name
+        env.run()
+        if fabric.signature():
+            raise ScheduleError("a segment ended with work still under way")
+        self.events += env.scheduled
+        ordered = {kernel: records[kernel] for kernel in segment.kernels}
+        end = max((record.end_ps for record in ordered.values()), default=0)
+        return SegmentRecord(end, ordered, log.take())
+
+
+class _Environment(simpy.Environment):
+    """SimPy's environment with a count of the events scheduled."""
+
+    def __init__(self) -> None:
+        super().__init__(initial_time=0)
+        self.scheduled = 0
+
+    def schedule(self, *args: Any, **kwargs: Any) -> None:
+        self.scheduled += 1
+        super().schedule(*args, **kwargs)
+
+
+Process = Generator[simpy.Event, Any, None]
+
+
+def _kernel(
+    env: simpy.Environment, fabric: Fabric, kernel: Kernel, resources: Mapping[str, Resource],
+    waits: list[simpy.Process], records: dict[Kernel, KernelRecord],
+) -> Process:  # fmt: skip
+    """One kernel: wait, launch, then its phases in their order."""
+    for process in waits:
+        if not process.processed:
+            yield process
+    record = records[kernel] = KernelRecord(env.now)
+    launch = seconds_to_ps(kernel.launch_s)
+    if launch:
+        yield env.timeout(launch)
+        record.add(LAUNCH, launch)
+    if all(phase.after is None for phase in kernel.phases):
+        for phase in kernel.phases:
+            yield from _phase(env, fabric, kernel.name, phase, resources, record)
+    else:
+        running: dict[str, simpy.Process] = {}
+        previous: str | None = None
+        for phase in kernel.phases:
+            names = ((previous,) if previous else ()) if phase.after is None else phase.after
+            missing = [name for name in names if name not in running]
+            if missing:
+                raise ScheduleError(f"kernel {kernel.name}: phase {phase.name} waits for {missing[0]!r}, which is not before it")
+            before = [running[name] for name in names]
+            running[phase.name] = env.process(_waiting_phase(env, fabric, kernel.name, phase, resources, record, before))
+            previous = phase.name
+        for process in running.values():
+            if not process.processed:
+                yield process
+    record.end_ps = env.now
+
+
+def _waiting_phase(
+    env: simpy.Environment, fabric: Fabric, label: str, phase: Phase, resources: Mapping[str, Resource],
+    record: KernelRecord, waits: list[simpy.Process],
+) -> Process:  # fmt: skip
+    for process in waits:
+        if not process.processed:
+            yield process
+    yield from _phase(env, fabric, label, phase, resources, record)
+
+
+def _phase(
+    env: simpy.Environment, fabric: Fabric, label: str, phase: Phase, resources: Mapping[str, Resource], record: KernelRecord
+) -> Process:
+    """Fill, steady part, drain and store, each shared with whatever else runs."""
+    for flow in flows(phase, resources):
+        if flow.latency_s:
+            wait = seconds_to_ps(flow.latency_s)
+            yield env.timeout(wait)
+            record.add(LATENCY, wait)
+        if flow.amounts:
+            active = fabric.start(flow, label)
+            yield active.done
+            for limit, duration in (active.limits_ps or {}).items():
+                record.add(limit, duration)
+
+

@@ -1,0 +1,45 @@
+"""What energy is charged for, counted from the phases of a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil
+from typing import Final
+
+from accelsim.graph.counts import count
+from accelsim.graph.numbers import Number
+from accelsim.graph.operator import Operator
+from accelsim.mapping.gpu.demand import convert_flops
+from accelsim.mapping.gpu.pairs import Pair
+from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED
+from accelsim.mapping.kernel import Phase
+
+VECTOR_REGISTER_BYTES: Final = 6
+"""Register bytes per vector FLOP: a multiply-add (two FLOPs) reads three fp32; results are forwarded."""
+
+
+def whole(value: Number) -> int:
+    """A count as an integer, rounded up beyond floating-point noise."""
+    return ceil(float(value) * (1 - 1e-15) - 1e-9)
+
+
+def energy_events(phases: Iterable[Phase], op: Operator, pair: Pair | None) -> dict[str, int]:
+    """Counters by name: matrix FLOPs of the pair, vector FLOPs, special operations, bytes per level.
+
+    Padding of a tile is not charged as arithmetic (zeros hardly toggle the multipliers), its staging is.
+    """
+    counts = count(op)
+    events: dict[str, int] = {}
+    vector = counts.vector_flops
+    if pair is not None:
+        events[pair.event] = whole(counts.matrix_flops)
+        vector = vector + convert_flops(op, pair)
+    events["vector"] = whole(vector)
+    events["special"] = whole(counts.special_ops)
+    levels = {REGISTER: "register", SHARED: "shared", L2: "l2", MEMORY: "memory"}
+    for phase in phases:
+        for demand in (*phase.load, *phase.compute, *phase.store):
+            if demand.resource in levels:
+                key = levels[demand.resource]
+                events[key] = events.get(key, 0) + demand.amount
+    return {key: value for key, value in events.items() if value}

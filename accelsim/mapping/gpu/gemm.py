@@ -1,0 +1,268 @@
+"""Matrix multiplication on a GPU: tiles in waves over the SMs, split-K, traffic through L2.
+
+Structure (tile candidates, wave quantisation, split-K, bytes in flight) after the study in
+`docs/why.md`; constants are the chip description's, nothing is fitted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from accelsim.graph.numbers import Number
+from accelsim.graph.operator import Kind, Operator
+from accelsim.mapping.flows import kernel_time_s
+from accelsim.mapping.gpu.demand import convert_flops
+from accelsim.mapping.gpu.pairs import Pair
+from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
+from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
+from accelsim.spec.device import GpuChip
+
+TILES = ((16, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 128))
+"""Output tiles (rows, columns) of the matrix libraries' kernels."""
+
+SPLITS = (1, 2, 3, 4, 6, 8, 16)
+DEPTH_BYTES = 128
+"""Bytes of one operand row in a depth step: 64 elements of 16 bit."""
+
+MAX_STAGES = 8
+ACCUMULATOR_BYTES = 4
+MMA_DEPTH = 16
+"""Depth of one matrix instruction: accumulators are read and written once per that many products."""
+
+CONSTANTS = (
+    "sm.count", "sm.max_tiles", "clock.sm.frequency", "peak", "sm.shared", "sm.shared_bandwidth", "sm.registers", "sm.register_bandwidth",
+    "sm.l2_port", "sm.operand_sharing", "sm.operand_reads", "l2.capacity", "l2.bandwidth", "memory.bandwidth",
+    "timing.launch", "timing.memory_latency", "timing.in_flight",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A (batched or grouped) matrix multiplication in bytes.
+
+    Attributes:
+        rows: rows of each independent product; one entry for a plain GEMM, one per expert for a group.
+        copies: how often that list of products occurs (the batch).
+        n: output columns.
+        k: depth.
+        first_bytes: the activation operand, once.
+        second_bytes: the weight (or KV) operand, once.
+        output_bytes: the result, once.
+        depth_first: bytes of one element of the activation operand as it is staged.
+        depth_second: bytes of one element of the weight operand as it is staged.
+        step: elements of k in a depth step.
+    """
+
+    rows: tuple[int, ...]
+    copies: int
+    n: int
+    k: int
+    first_bytes: int
+    second_bytes: int
+    output_bytes: int
+    depth_first: float
+    depth_second: float
+    step: int
+
+
+def problem(op: Operator, pair: Pair, bits: Mapping[str, float]) -> Problem:
+    """The sizes of a matrix operator; `bits` gives the bits of the formats that reach the matrix unit."""
+    d = op.dims
+    first, second = op.operand_formats()
+    if op.kind in (Kind.SCORES, Kind.CONTEXT):
+        group = int(d["heads"] / d["kv_heads"])
+        copies = int(d["batch"] * d["kv_heads"])
+        inner = (d["kv"], d["head_dim"]) if op.kind is Kind.SCORES else (d["value_dim"], d["kv"])
+        rows, n, k = (int(d["query"]) * group,), int(inner[0]), int(inner[1])
+    else:
+        rows, copies, n, k = (int(d["m"]),), int(d["batch"]), int(d["n"]), int(d["k"])
+        loads = op.attributes.get("loads")
+        if loads is not None:
+            rows = tuple(int(r) for r in np.maximum(1, np.round(loads)))
+    element = max(bits.get(pair.operands[0], first.bits), 1) / 8
+    return Problem(
+        rows, copies, n, k, whole(op.inputs[0].bytes), whole(_total(op, inputs=True)), whole(_total(op, inputs=False)),
+        first.bytes_per_element, second.bytes_per_element, max(1, int(DEPTH_BYTES / element)),
+    )  # fmt: skip
+
+
+def _total(op: Operator, *, inputs: bool) -> Number:
+    total: Number = 0
+    for tensor in op.inputs[1:] if inputs else op.outputs:
+        total = total + tensor.bytes
+    return total
+
+
+def kernel(op: Operator, chip: GpuChip, pair: Pair, bits: Mapping[str, float], resources: Mapping[str, Resource]) -> Kernel:
+    """The fastest of the candidate tilings, each priced alone on an idle chip."""
+    size = problem(op, pair, bits)
+    candidates: list[tuple[float, int, Kernel]] = []
+    alternatives: list[Alternative] = []
+    for tile in TILES:
+        for split in SPLITS:
+            made = _candidate(op, chip, pair, size, tile, split)
+            if made is None:
+                continue
+            seconds = kernel_time_s(made, resources)
+            candidates.append((seconds, len(candidates), made))
+            alternatives.append(Alternative(str(made.choice["label"]), seconds))
+    if not candidates:  # the smallest tile without a second buffer always exists, see _candidate
+        raise AssertionError(f"no tile of {op.name} fits shared memory of {chip.name}")
+    best = min(candidates)[2]
+    chosen = tuple(sorted(alternatives, key=lambda a: a.time_s))
+    return Kernel(
+        name=best.name, operator=op, launch_s=best.launch_s, phases=best.phases, events=best.events,
+        priced_by=best.priced_by, constants=best.constants, choice=best.choice, alternatives=chosen,
+    )  # fmt: skip
+
+
+def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tuple[int, int], split: int) -> Kernel | None:
+    tm, tn = tile
+    stage = (tm * size.depth_first + tn * size.depth_second / chip.sm.operand_sharing) * size.step
+    smallest = tile == TILES[0]
+    if chip.sm.shared_bytes < 2 * stage and not smallest:
+        return None
+    if tm * tn * ACCUMULATOR_BYTES > chip.sm.registers_bytes and not smallest:
+        return None
+    tiles_m = sum(-(-r // tm) for r in size.rows) * size.copies
+    tiles_n = -(-size.n // tn)
+    depth_steps = -(-size.k // (split * size.step))
+    tiles = tiles_m * tiles_n * split
+    if split > 1 and (tiles_m * tiles_n >= 2 * chip.sm.count or size.k < 4 * split * size.step):
+        return None
+    sms = chip.sm.count
+    # tiles that are resident on one SM together share its staging memory and hide each other's waits
+    resident = min(chip.sm.max_tiles, -(-tiles // sms))
+    stages = min(MAX_STAGES * resident, int(chip.sm.shared_bytes // stage))
+    full, tail = divmod(tiles, sms)
+    traffic = _memory_reads(chip, size, tiles_m // size.copies, tiles_n, tm, tn)
+    partial = size.output_bytes if split == 1 else _fp32_bytes(size) * split
+    phases: list[Phase] = []
+    label = f"gemm/{tm}x{tn}" + (f"/split-{split}" if split > 1 else "")
+    parts = [(name, w, active) for name, w, active in (("waves", full, sms), ("tail", 1, tail)) if w and active]
+    done = 0
+    for index, (name, waves, active) in enumerate(parts):
+        count_ = waves * active
+        share = active / sms
+        steps = waves * depth_steps
+        reads = _slice(traffic, done, done + count_, tiles)
+        writes = _slice(partial, done, done + count_, tiles)
+        done += count_
+        staged = whole(count_ * depth_steps * stage)
+        in_flight = min(chip.timing.bytes_in_flight_per_sm, max(1, stages) * stage)
+        draw = min(1.0, active * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s))
+        cycles = count_ * depth_steps * ceil(2 * tm * tn * size.step / pair.peak.flops_per_clock)
+        operand_reads = (1 + chip.sm.operand_reads) * stage
+        products = count_ * depth_steps * tm * tn * size.step
+        phases.append(
+            Phase(
+                name=name, steps=steps, buffers=max(1, stages),
+                load=(Demand(MEMORY, reads, draw), Demand(L2, staged), Demand(L2_PORT, staged, share)),
+                compute=(
+                    Demand(TENSOR, cycles, share),
+                    Demand(SHARED, whole(count_ * depth_steps * operand_reads), share),
+                    Demand(REGISTER, products * 2 * ACCUMULATOR_BYTES // MMA_DEPTH, share),
+                ),
+                store=(
+                    *((Demand(MEMORY, writes, min(1.0, draw)),) if split == 1 else ()),
+                    Demand(L2, writes), Demand(L2_PORT, writes, share),
+                ),
+                stores=waves, latency_s=chip.timing.memory_latency_s, fill=index == 0, drain=index == len(parts) - 1,
+                priced_by=label,
+            )
+        )  # fmt: skip
+    phases += _conversion(op, chip, pair, size, tm, tn, label)
+    if split > 1:
+        phases.append(_reduction(chip, size, split, [phase.name for phase in phases], label))
+    first, second = (f.name for f in op.operand_formats())
+    events = energy_events(phases, op, pair)
+    waves_total = -(-tiles // sms)
+    return Kernel(
+        name=op.name, operator=op, launch_s=chip.timing.launch_s, phases=tuple(phases), events=events,
+        priced_by=label + pair.label(first, second), constants=CONSTANTS,
+        choice={
+            "label": f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""), "tile": f"{tm}x{tn}", "split": split, "tiles": tiles,
+            "waves": waves_total, "tail_tiles": tail, "depth_steps": depth_steps, "stages": max(1, stages),
+            "wave_efficiency": tiles / (waves_total * sms), "reread_bytes": traffic - size.first_bytes - size.second_bytes,
+        },
+    )  # fmt: skip
+
+
+def _fp32_bytes(size: Problem) -> int:
+    return sum(size.rows) * size.copies * size.n * ACCUMULATOR_BYTES
+
+
+def _slice(total: int, start: int, stop: int, of: int) -> int:
+    """The part of an integer total that falls to tiles start..stop, so that all parts add up to it."""
+    return total * stop // of - total * start // of
+
+
+def _memory_reads(chip: GpuChip, size: Problem, tiles_m: int, tiles_n: int, tm: int, tn: int) -> int:
+    """Bytes read from memory: both operands once, and again what L2 lost between two sweeps.
+
+    Tiles run along one output axis; the operand of the other axis stays, the operand along it is swept
+    again for each further group of tiles that the SMs hold at once. A sweep finds in L2 what still fits
+    there: the lost part grows linearly once the swept bytes exceed the capacity. The cheaper of both
+    directions is taken.
+    """
+    sms, capacity = chip.sm.count, chip.l2.capacity_bytes
+    copies = max(1, size.copies * len(size.rows))
+    once = size.first_bytes + size.second_bytes
+    best = None
+    for swept, kept, along, across in (
+        (size.first_bytes, size.second_bytes, tiles_m, tiles_n),
+        (size.second_bytes, size.first_bytes, tiles_n, tiles_m),
+    ):
+        along = max(1, along // len(size.rows))  # each expert sweeps its own rows and its own weights
+        groups = -(-across // max(1, sms // along))
+        reuse = swept / copies + kept / copies / max(1, groups) + size.output_bytes / copies / max(1, groups)
+        lost = max(0.0, 1.0 - capacity / reuse) if reuse else 0.0
+        total = once + (groups - 1) * swept * lost
+        best = total if best is None else min(best, total)
+    return whole(best or 0)
+
+
+def _conversion(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tm: int, tn: int, label: str) -> list[Phase]:
+    """Operands widened on the vector unit, beside the main loop; every tile widens what it stages."""
+    if pair.first is None and pair.second is None:
+        return []
+    flops = 0.0
+    if pair.second is not None:
+        tiles_m = sum(-(-r // tm) for r in size.rows)
+        flops += convert_flops(op, Pair(pair.peak, None, pair.second, pair.operands)) * max(1, tiles_m / len(size.rows))
+    if pair.first is not None:
+        flops += convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands)) * -(-size.n // tn)
+    cycles = whole(flops / chip.vector.flops_per_clock)
+    active = min(1.0, sum(-(-r // tm) for r in size.rows) * size.copies * -(-size.n // tn) / chip.sm.count)
+    registers = whole(flops * VECTOR_REGISTER_BYTES)
+    return [
+        Phase(
+            name="convert", steps=max(1, -(-size.k // size.step)), buffers=2, after=(),
+            latency_s=chip.timing.memory_latency_s,
+            compute=(Demand(VECTOR, cycles, active), Demand(REGISTER, registers, active)),
+            priced_by=f"{label}/convert",
+        )
+    ]  # fmt: skip
+
+
+def _reduction(chip: GpuChip, size: Problem, split: int, after: list[str], label: str) -> Phase:
+    """Partial results, written in fp32 by every split, are added and stored."""
+    partial = _fp32_bytes(size)
+    elements = partial // ACCUMULATOR_BYTES
+    active = min(1.0, -(-elements // 1024) / chip.sm.count)
+    spill = whole(max(0.0, partial * split - chip.l2.capacity_bytes))
+    return Phase(
+        name="reduce", steps=max(1, min(split, elements)), buffers=2, after=tuple(after), latency_s=chip.l2.latency_s,
+        load=(Demand(L2, partial * split), Demand(L2_PORT, partial * split, active), Demand(MEMORY, spill)),
+        compute=(
+            Demand(VECTOR, whole(elements * split / chip.vector.flops_per_clock), active),
+            Demand(REGISTER, elements * split * VECTOR_REGISTER_BYTES, active),
+        ),
+        store=(Demand(MEMORY, size.output_bytes), Demand(L2, size.output_bytes), Demand(L2_PORT, size.output_bytes, active)),
+        priced_by=f"{label}/reduce",
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""The contract between mapping and engine: kernels made of phases of equal steps.
+
+A kernel never says how long it takes. It says what it demands of which resource and what may overlap;
+time, waiting and contention come out of the engine, and `accelsim.mapping.flows` prices the same
+demands in closed form where nothing contends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from accelsim.graph.operator import Operator
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that serves demands at a rate: a unit, a port, a memory.
+
+    Equal units in lock-step (the SMs of a GPU) are one resource with a count.
+
+    Attributes:
+        name: hierarchical, such as `chip.sm.tensor`.
+        unit: "B" or "clk" (cycles of one of the `count` units).
+        rate: units served per second by all of them together.
+        count: equal units that it stands for.
+        bound: the word for an operator that this resource limits.
+        component: the energy component that its traffic belongs to.
+    """
+
+    name: str
+    unit: str
+    rate: float
+    count: int
+    bound: str
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Work on one resource over a whole phase.
+
+    Attributes:
+        resource: name of the resource.
+        amount: bytes or unit cycles, all steps together.
+        share: the largest fraction of the resource's rate that the phase can draw: the SMs that have a
+            tile, or what its bytes in flight allow.
+    """
+
+    resource: str
+    amount: int
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """Equal steps of load, compute and store with staging buffers between load and compute.
+
+    Attributes:
+        name: unique in its kernel.
+        steps: number of equal steps.
+        buffers: steps that may be loaded ahead; with 1 nothing overlaps.
+        load: demands of loading, all steps.
+        compute: demands of computing, all steps.
+        store: demands of storing, all steps; happens `stores` times, evenly.
+        stores: results written during the phase.
+        latency_s: first byte of a load, once per buffer turn.
+        fill: the pipeline starts empty; False continues the phase before without a gap.
+        drain: the last result leaves before the phase ends; False lets the next phase overlap it.
+        after: phases of the same kernel to wait for; None is the one before, () starts with the kernel.
+        priced_by: the rule that made the demands.
+    """
+
+    name: str
+    steps: int
+    buffers: int
+    load: tuple[Demand, ...] = ()
+    compute: tuple[Demand, ...] = ()
+    store: tuple[Demand, ...] = ()
+    stores: int = 1
+    latency_s: float = 0.0
+    fill: bool = True
+    drain: bool = True
+    after: tuple[str, ...] | None = None
+    priced_by: str
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.buffers < 1 or not 1 <= self.stores <= self.steps:
+            raise ValueError(
+                f"phase {self.name}: steps ({self.steps}), buffers ({self.buffers}) and stores ({self.stores}) "
+                "must be at least 1, and stores at most steps"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A way to run the operator that was considered: its label and its time alone on an idle chip."""
+
+    label: str
+    time_s: float
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Kernel:
+    """One launch. Compared by identity: the same object runs the same way.
+
+    Attributes:
+        name: the operator's name.
+        operator: what it computes.
+        launch_s: from its stream being free to its first instruction.
+        phases: in order; see `Phase.after`.
+        events: what energy is charged for, counted once: {"tensor:bf16xbf16:fp32": FLOPs, ...}.
+        priced_by: the rule and choice that priced it.
+        constants: dotted paths of the chip figures used.
+        choice: the chosen tile, split, waves, ... for `explain`.
+        alternatives: everything considered, chosen one included.
+        after: names of kernels of the same segment to wait for; None is the kernel before.
+    """
+
+    name: str
+    operator: Operator
+    launch_s: float
+    phases: tuple[Phase, ...]
+    events: Mapping[str, int]
+    priced_by: str
+    constants: tuple[str, ...]
+    choice: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    alternatives: tuple[Alternative, ...] = ()
+    after: tuple[str, ...] | None = None
+
+    def demand(self, resource: str) -> int:
+        """All work of this kernel on one resource."""
+        return sum(
+            d.amount for phase in self.phases for d in (*phase.load, *phase.compute, *phase.store) if d.resource == resource
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Segment:
+    """Kernels that may overlap; the machine is empty before the first and after the last."""
+
+    kernels: tuple[Kernel, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Stage:
+    """Segments in order, the whole `repeat` times: a group of equal layers."""
+
+    name: str
+    repeat: int
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Plan:
+    """All kernels of one phase (prefill, or one decode step) in execution order."""
+
+    phase: str
+    stages: tuple[Stage, ...]
+
+    def kernels(self) -> list[tuple[Stage, Kernel]]:
+        """Every distinct kernel with its stage."""
+        return [(stage, kernel) for stage in self.stages for segment in stage.segments for kernel in segment.kernels]
