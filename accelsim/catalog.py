@@ -199,13 +199,13 @@ def _files(kind: Kind) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in sorted((root() / folder).glob(pattern), key=lambda file: (file.stem, file)):
         if file.stem in found:
-            first = _origin(found[file.stem])
-            raise DescriptionError(_origin(file), [Fault("", f"{first} has the same stem: a name belongs to one file")])
+            first = origin(found[file.stem])
+            raise DescriptionError(origin(file), [Fault("", f"{first} has the same stem: a name belongs to one file")])
         found[file.stem] = file
     return found
 
 
-def _origin(file: Path) -> str:
+def origin(file: Path) -> str:
     """What messages call a file: from the four folders on if it lies within them."""
     try:
         return file.resolve().relative_to(root().resolve()).as_posix()
@@ -214,7 +214,7 @@ def _origin(file: Path) -> str:
 
 
 def _load(file: Path) -> File:
-    return files.load(file, _origin(file))
+    return files.load(file, origin(file))
 
 
 def _cached(file: Path, reader: Callable[[File, Path], R]) -> R:

@@ -106,8 +106,9 @@ class ScheduleError(AccelsimError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
-    """The names closest to a misspelt one, best first; empty if none is close."""
-    return tuple(difflib.get_close_matches(name, list(known), n=count, cutoff=0.5))
+    """The names closest to a misspelt one, best first, whatever their capitals; empty if none is close."""
+    spelt = {candidate.lower(): candidate for candidate in known}
+    return tuple(spelt[match] for match in difflib.get_close_matches(name.lower(), spelt, n=count, cutoff=0.5))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,123 @@
+"""`list`, `show`, `check` and `schema`: the commands about descriptions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from accelsim.cli.common import BAD_INPUT, JsonOption, SetOption, app, console, overrides, print_json, say, write_text
+from accelsim.errors import AccelsimError, DescriptionError, RequestError
+
+if TYPE_CHECKING:
+    from accelsim.catalog import Kind
+
+_TITLES: dict[str, str] = {"arch": "chips", "models": "models", "formats": "formats", "sweeps": "sweeps"}
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[
+        Literal["arch", "models", "formats", "sweeps"] | None,
+        typer.Argument(help="What to list; everything by default."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the chips, models, formats and sweeps that are described."""
+    from accelsim import catalog
+    from accelsim.cli import render
+
+    broken: list[DescriptionError] = []
+    found: dict[Kind, list[dict[str, Any]]] = {}
+    for each in catalog.KINDS if kind is None else (kind,):
+        found[each] = []
+        for name in catalog.names(each):
+            try:
+                found[each].append(render.summary(each, name))
+            except DescriptionError as error:
+                broken.append(error)
+    if as_json:
+        print_json("list", found)
+    else:
+        for each, rows in found.items():
+            console().print(render.table(each, rows, _TITLES[each]))
+    for error in broken:
+        say(f"error: {error}")
+    if broken:
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A chip, model, format or sweep.")],
+    set_: SetOption = [],  # noqa: B006 - typer copies it
+    as_json: JsonOption = False,
+) -> None:
+    """Show a description: its prose, every figure with unit, source and status, and what follows from them."""
+    from accelsim import catalog
+    from accelsim.cli import render
+
+    kind, path = catalog.find(name)
+    changed = overrides(set_)
+    prose = catalog.prose(path)
+    if kind == "arch":
+        chip = catalog.chip(path, changed)
+        document, parts = render.chip(chip)
+    elif kind == "models":
+        document, parts = render.model(catalog.model(path, changed))
+    elif changed and kind == "sweeps":
+        raise RequestError("--set changes chips, models and formats, not sweeps")
+    elif kind == "formats":
+        document, parts = render.format_(catalog.format_(path).with_(changed))
+    else:
+        document, parts = {"name": path.stem}, []
+    if as_json:
+        print_json("show", {"kind": kind, "path": str(path), "prose": prose, **document})
+        return
+    out = console()
+    out.print(f"{document['name']} ({path})", style="bold")
+    if prose:
+        out.print(prose)
+    for part in parts:
+        out.print()
+        out.print(part)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Description files, or config.json files.")],
+) -> None:
+    """Check description files; every fault is named with its line."""
+    from accelsim import catalog
+    from accelsim.cli import render
+
+    failed = False
+    for file in files:
+        try:
+            typer.echo(f"{file}: ok, {render.one_line(catalog.check(file))}")
+        except DescriptionError as error:
+            say(str(error))
+            failed = True
+        except AccelsimError as error:
+            say(f"error: {error}")
+            failed = True
+    if failed:
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+def schema(
+    kind: Annotated[Literal["chip", "format", "model"], typer.Argument(help="What the files describe.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None,
+) -> None:
+    """Print the JSON Schema of description files, with which editors complete keys and mark faults."""
+    from accelsim.spec import schema as schemas
+
+    make = {"chip": schemas.chip, "format": schemas.format_, "model": schemas.model}[kind]
+    text = json.dumps(make(), indent=2, ensure_ascii=False)
+    if out is None:
+        typer.echo(text)
+    else:
+        write_text(out, text + "\n")

@@ -1,0 +1,263 @@
+"""Descriptions as rows and tables: what `list`, `show` and `check` print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from accelsim import catalog, units
+from accelsim.catalog import Kind
+from accelsim.graph import parameters
+from accelsim.spec.base import Description
+from accelsim.spec.chip import Chip
+from accelsim.spec.device import GpuChip, Peak
+from accelsim.spec.faults import unit_at, written
+from accelsim.spec.format import Format
+from accelsim.spec.model import Attention, Layer, Model, Moe
+
+Shown = tuple[dict[str, Any], list[RenderableType]]
+"""A document for `--json`, and what is printed without it."""
+
+_PROVENANCE = ("source", "status", "notes", "measured", "derived", "assumed")
+
+# the columns of `list`: key of the row, heading, canonical unit of the value ("" for text and counts)
+_COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
+    "arch": (
+        ("name", "name", ""), ("sm_count", "SMs", ""), ("native_pair", "native pair", ""),
+        ("peak_flops_per_s", "peak", "FLOP/s"), ("memory_bytes", "memory", "B"),
+        ("bandwidth_bytes_per_s", "bandwidth", "B/s"), ("status", "status", ""),
+    ),
+    "models": (
+        ("name", "name", ""), ("parameters", "parameters", "#"), ("layers", "layers", ""), ("hidden", "hidden", ""),
+        ("heads", "heads / kv", ""), ("context", "context", ""), ("family", "family", ""), ("status", "status", ""),
+    ),
+    "formats": (
+        ("name", "name", ""), ("kind", "kind", ""), ("bits", "bits", ""), ("bits_per_element", "bits per element", ""),
+        ("block", "block", ""), ("status", "status", ""),
+    ),
+    "sweeps": (("name", "name", ""), ("question", "question", "")),
+}  # fmt: skip
+
+
+def summary(kind: Kind, name: str) -> dict[str, Any]:
+    """One row of `list`, in SI units.
+
+    Raises:
+        DescriptionError: the file is not valid.
+    """
+    if kind == "arch":
+        return _chip_row(catalog.chip(name))
+    if kind == "models":
+        return _model_row(catalog.model(name))
+    if kind == "formats":
+        record = catalog.format_(name)
+        return {key: getattr(record, key) for key, _, _ in _COLUMNS[kind]}
+    question = catalog.prose(catalog.path(kind, name)).partition("\n")[0]
+    return {"name": name, "question": question}
+
+
+def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
+    """The rows of `list` for people."""
+    result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for key, heading, _ in _COLUMNS[kind]:
+        left = key in ("name", "native_pair", "family", "status", "kind", "question")
+        result.add_column(heading, justify="left" if left else "right", no_wrap=key == "name")
+    for row in rows:
+        result.add_row(*(_cell(row.get(key), unit) for key, _, unit in _COLUMNS[kind]))
+    return result
+
+
+def one_line(record: Chip | Model | Format) -> str:
+    """What a record is, for `check`."""
+    if isinstance(record, GpuChip):
+        row = _chip_row(record)
+        peak, bandwidth = _cell(row["peak_flops_per_s"], "FLOP/s"), _cell(row["bandwidth_bytes_per_s"], "B/s")
+        return f"chip {record.name}: {record.sm.count} SMs, {peak} {row['native_pair']}, {bandwidth}"
+    if isinstance(record, Model):
+        return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
+    if isinstance(record, Format):
+        return f"format {record.name}: {record.kind}, {record.bits_per_element:g} bits per element"
+    return f"chip {record.name}: family {record.family}"
+
+
+def chip(record: Chip) -> Shown:
+    """A chip: every figure, and the peaks of the whole chip."""
+    document, parts = _described(record)
+    if isinstance(record, GpuChip):
+        rows = [
+            {
+                **row.model_dump(include={"operands", "accumulator", "sparsity"}),
+                "flops_per_s": record.peak_flops_per_s(row),
+            }
+            for row in record.peak
+        ]
+        document["peaks"] = rows
+        peaks = Table("operands", "accumulator", "sparsity", "peak", title="peak of the chip", **_PLAIN)
+        for row in rows:
+            rate = units.show(row["flops_per_s"], "FLOP/s", 4)
+            peaks.add_row(" x ".join(row["operands"]), row["accumulator"], row["sparsity"], rate)
+        parts.append(peaks)
+    return document, parts
+
+
+def format_(record: Format) -> Shown:
+    """A number format."""
+    return _described(record)
+
+
+def model(record: Model) -> Shown:
+    """A model: its shape and what it counts."""
+    by_part = parameters.count_by_part(record)
+    total, active = parameters.count(record), parameters.active(record)
+    document = {
+        "name": record.name,
+        "parameters": total,
+        "active_parameters": active,
+        "parameters_by_part": by_part,
+        "record": record.model_dump(mode="json"),
+    }
+    shape = Table(show_header=False, **_PLAIN)
+    facts = {
+        "family": record.family,
+        "parameters": f"{total:,}" + (f" ({active:,} per token)" if active != total else ""),
+        "published": f"{record.parameters_published:,}" if record.parameters_published else "",
+        "hidden": record.hidden,
+        "vocabulary": record.vocabulary,
+        "context": record.max_positions or "unlimited",
+        "positions": record.positions,
+        "lm_head": record.lm_head,
+        "weights": record.native_format,
+        "status": record.status,
+        "source": record.source,
+        "notes": record.notes,
+    }
+    for name, value in facts.items():
+        if value != "":
+            shape.add_row(name, str(value))
+    layers = Table("stack", "layers", "attention", "feed-forward", "norms", title="layers", **_PLAIN)
+    for stack in ("encoder", "decoder"):
+        for group in getattr(record, stack):
+            for layer in group.layers:
+                layers.add_row(stack, str(group.repeat), *_layer(layer))
+    parts = Table("part", "parameters", title="parameters by part", **_PLAIN)
+    for name, count in by_part.items():
+        parts.add_row(name, f"{count:,}")
+    return document, [shape, layers, parts]
+
+
+_PLAIN: dict[str, Any] = {"box": None, "pad_edge": False, "title_justify": "left", "header_style": "bold"}
+
+
+def _cell(value: Any, unit: str) -> str:
+    if value is None:
+        return "-"
+    if unit == "#":
+        return units.show(value, "", 3).replace("G", "B").replace(" ", "")  # the field counts in billions
+    if unit:
+        return units.show(value, unit, 4)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _chip_row(record: Chip) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": record.name, "family": record.family, "sm_count": None, "native_pair": None}
+    if isinstance(record, GpuChip):
+        native = (record.native.activations, record.native.weights)
+        peak = _native_peak(record)
+        row["sm_count"], row["native_pair"] = record.sm.count, " x ".join(native)
+        row["peak_flops_per_s"] = record.peak_flops_per_s(peak) if peak else None
+    else:
+        row["native_pair"] = "fp16 x fp16"
+        row["peak_flops_per_s"] = record.peak.fp16_flops_per_s
+    row["memory_bytes"] = record.memory.capacity_bytes
+    row["bandwidth_bytes_per_s"] = record.memory.bandwidth_bytes_per_s
+    row["status"] = record.status if isinstance(record, GpuChip) else record.peak.status
+    return row
+
+
+def _native_peak(record: GpuChip) -> Peak | None:
+    """The fastest dense row for the native pair."""
+    pair = {record.native.activations, record.native.weights}
+    rows = [row for row in record.peak if set(row.operands) == pair and row.sparsity == "dense"]
+    return max(rows, key=lambda row: row.flops_per_clock, default=None)
+
+
+def _model_row(record: Model) -> dict[str, Any]:
+    attention = (record.decoder or record.encoder)[0].layers[0].attention
+    return {
+        "name": record.name,
+        "parameters": parameters.count(record),
+        "layers": record.layers,
+        "hidden": record.hidden,
+        "heads": f"{attention.heads} / {attention.kv_heads}",
+        "context": record.max_positions,
+        "family": record.family,
+        "status": record.status,
+    }
+
+
+def _layer(layer: Layer) -> tuple[str, str, str]:
+    feed = layer.feed_forward
+    if isinstance(feed, Moe):
+        forward = f"{feed.active} of {feed.experts} experts of {feed.expert.intermediate}"
+        forward += f", shared {feed.shared.intermediate}" if feed.shared else ""
+    else:
+        forward = f"{feed.intermediate} {'gated ' if feed.gated else ''}{feed.activation}"
+    attention = _attention(layer.attention) + (", cross-attention" if layer.cross_attention else "")
+    return attention, forward, f"{layer.norms} {layer.norm}" + (", parallel" if layer.parallel else "")
+
+
+def _attention(spec: Attention) -> str:
+    text = f"{spec.heads} heads, {spec.kv_heads} kv, {spec.head_dim} wide"
+    if spec.latent:
+        text += f", latent {spec.latent.kv_rank} + {spec.latent.rope_dim}"
+    return text + (f", window {spec.window}" if spec.window else "") + ("" if spec.causal else ", not causal")
+
+
+def _described(record: Description) -> Shown:
+    """Every figure of a description, table by table, with the unit as written, the status and the source."""
+    raw = record.raw
+    figures = Table("figure", "value", "status", "source", **_PLAIN)
+    for path, content in _tables(raw, ()):
+        if path:
+            figures.add_row("")
+        source = str(content.get("source", ""))
+        title = "[" + ".".join(map(str, path)) + "]" if path else ""
+        figures.add_row(title, "", str(content.get("status", "")), source, style="bold")
+        for key, value in content.items():
+            if key not in _PROVENANCE and not _is_table(value):
+                unit = unit_at(type(record), (*path, key))
+                figures.add_row(f"  {key}", _figure(value, unit), _status_of(key, content), "")
+        if content.get("notes"):
+            figures.add_row("  notes", "", "", str(content["notes"]))
+    return {"name": raw.get("name"), "record": record.model_dump(mode="json"), "description": raw}, [figures]
+
+
+def _tables(content: Mapping[str, Any], path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """The tables that hold figures, in the order of the file."""
+    if any(not _is_table(value) for value in content.values()):
+        yield path, content
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _tables(value, (*path, key))
+        elif _is_table(value):
+            for index, item in enumerate(value):
+                yield from _tables(item, (*path, key, index))
+
+
+def _is_table(value: Any) -> bool:
+    """A table, or a list of tables."""
+    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
+
+
+def _figure(value: Any, unit: str) -> str:
+    if unit and not isinstance(value, str):
+        return units.show(value, unit, 6)  # an override in SI units
+    return value if isinstance(value, str) else written(value)
+
+
+def _status_of(key: str, content: Mapping[str, Any]) -> str:
+    """The status of one figure, if it differs from its table's."""
+    return next((status for status in ("measured", "derived", "assumed") if key in content.get(status, ())), "")
