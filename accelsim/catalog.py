@@ -285,10 +285,18 @@ def _read_model(content: File, file: Path, overrides: Mapping[str, object] | Non
     raw = dict(content.raw)
     if file.suffix == ".json":
         config = read.apply(raw, overrides) if overrides else raw
-        return read_config(config, name=_model_name(file), source=content.origin, status="datasheet")
+        source = content.origin + _overridden(overrides)
+        return read_config(
+            config, name=_model_name(file), source=source, status="assumed" if overrides else "datasheet"
+        )
     if overrides and isinstance(raw.get("config"), dict):
         raw["config"] = read.apply(raw["config"], overrides)
+        raw |= {"source": f"{raw.get('source', '')}{_overridden(overrides)}", "status": "assumed"}
     return _named(content, file, lambda: read_model_file(raw, origin=content.origin))
+
+
+def _overridden(overrides: Mapping[str, object] | None) -> str:
+    return f"; overridden: {', '.join(overrides)}" if overrides else ""
 
 
 def _model_name(file: Path) -> str:

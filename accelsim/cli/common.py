@@ -49,9 +49,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"accelsim {version('accelsim')}")
+        try:
+            typer.echo(f"accelsim {version('accelsim')}")
+        except PackageNotFoundError:
+            typer.echo("accelsim, run from a checkout without being installed")
         raise typer.Exit
 
 
@@ -83,13 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "accelsim"
-        return _fail(f"{error.format_message()}\n  help: {command} --help", BAD_INPUT)  # type: ignore[attr-defined]
+        return _fail(f"{_plain(error)}\n  help: {command} --help", BAD_INPUT)
     return code if isinstance(code, int) else OK
 
 
 def say(text: str) -> None:
     """Print to stderr: progress, notes and faults, which are no part of the answer."""
     typer.echo(text, err=True)
+
+
+def _plain(error: Exception) -> str:
+    """What typer says about a wrong option, without the marks of its validator."""
+    return str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
 
 
 def _fail(message: str, code: int) -> int:
@@ -138,8 +146,15 @@ def print_json(command: str, content: Mapping[str, Any], version: int = 1) -> No
 
 
 def write_text(path: Path, text: str) -> None:
-    """A file that is complete or absent, even if the program is interrupted."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a file that is complete or absent, even if the program is interrupted.
+
+    Raises:
+        RequestError: the folder does not exist or cannot be written to.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise RequestError(f"cannot write {path}: {error.strerror}") from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

@@ -39,12 +39,12 @@ def list_(
             except DescriptionError as error:
                 broken.append(error)
     if as_json:
-        print_json("list", found)
+        print_json("list", {str(each): rows for each, rows in found.items()})
     else:
         for each, rows in found.items():
             console().print(render.table(each, rows, _TITLES[each]))
-    for error in broken:
-        say(f"error: {error}")
+    for fault in broken:
+        say(f"error: {fault}")
     if broken:
         raise typer.Exit(BAD_INPUT)
 
@@ -77,7 +77,7 @@ def show(
         print_json("show", {"kind": kind, "path": str(path), "prose": prose, **document})
         return
     out = console()
-    out.print(f"{document['name']} ({path})", style="bold")
+    out.print(f"{document['name']} ({catalog.origin(path)})", style="bold")
     if prose:
         out.print(prose)
     for part in parts:
