@@ -12,7 +12,7 @@ About = dict[str, Any]
 """Fields of `Model` that do not come from the configuration: name, source, status and so on."""
 
 _FORMATS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float8_e4m3fn": "fp8_e4m3"}
-_HEAD_REMEDY = "each head takes an equal part of the width"
+_HEAD_REMEDY = "heads take equal parts of the width; correct one, or give head_dim if this family has it"
 
 
 def fold(layers: Sequence[Layer]) -> tuple[Group, ...]:
@@ -43,9 +43,7 @@ def _longest_repetition(kinds: Sequence[int]) -> tuple[int, int]:
 
 def even_head_dim(fields: Fields, hidden: int, heads: int) -> int:
     """The width of a head where it is not given: an equal part of `hidden`."""
-    fields.multiple(
-        HIDDEN, hidden, HEADS, heads, f"{_HEAD_REMEDY}; correct one, or give head_dim where the family has it"
-    )
+    fields.multiple(HIDDEN, hidden, HEADS, heads, _HEAD_REMEDY)
     return max(1, hidden // heads)
 
 

@@ -59,6 +59,7 @@ def _attention(fields: Fields) -> Attention:
         rope_dim=fields.size(("qk_rope_head_dim",), 64),
     )
     return Attention(
-        heads=heads, kv_heads=heads, head_dim=latent.nope_dim + latent.rope_dim, value_dim=fields.size(("v_head_dim",), 128),
-        rope_dim=latent.rope_dim, qkv_bias=bias, out_bias=bias, latent=latent,
+        heads=heads, kv_heads=heads, head_dim=latent.nope_dim + latent.rope_dim,
+        value_dim=fields.size(("v_head_dim",), 128), rope_dim=latent.rope_dim, qkv_bias=bias, out_bias=bias,
+        latent=latent,
     )  # fmt: skip

@@ -21,20 +21,21 @@ def read_bert(fields: Fields, about: About) -> Model:
     fields.check()
     layer = Layer(
         attention=Attention(
-            heads=heads, kv_heads=heads, head_dim=head_dim, value_dim=head_dim, causal=False, qkv_bias=True, out_bias=True
+            heads=heads, kv_heads=heads, head_dim=head_dim, value_dim=head_dim, causal=False, qkv_bias=True,
+            out_bias=True,
         ),
-        feed_forward=Mlp(intermediate=width, gated=False, activation=activation, bias=True), norm="layer", norm_bias=True,
-        post_norm=True,
+        feed_forward=Mlp(intermediate=width, gated=False, activation=activation, bias=True), norm="layer",
+        norm_bias=True, post_norm=True,
     )  # fmt: skip
     return Model(
-        **about, family="bert", hidden=hidden, vocabulary=vocabulary, encoder=fold([layer] * layers), positions="learned",
-        position_rows=rows, token_types=types, embedding_norm=True, final_norm=False, norm="layer", norm_bias=True,
-        lm_head="none", pooler=True, max_positions=rows, native_format=stored,
+        **about, family="bert", hidden=hidden, vocabulary=vocabulary, encoder=fold([layer] * layers),
+        positions="learned", position_rows=rows, token_types=types, embedding_norm=True, final_norm=False, norm="layer",
+        norm_bias=True, lm_head="none", pooler=True, max_positions=rows, native_format=stored,
     )  # fmt: skip
 
 
 def read_t5(fields: Fields, about: About) -> Model:
-    """Encoder and decoder of width `d_model` with heads of their own width `d_kv`; one table of relative positions each.
+    """Encoder and decoder of width `d_model` with heads of width `d_kv`; a table of relative positions in each.
 
     `feed_forward_proj` is "relu" in T5 and "gated-gelu" in T5 1.1, whose `tie_word_embeddings` is false.
     """

@@ -47,7 +47,9 @@ class Fields:
 
     def fault(self, key: str, problem: str, value: object = None) -> None:
         """Note something that is wrong at a key."""
-        self._faults.append(Fault(self._prefix + key, problem, "" if value is None else repr(value)))
+        found = Fault(self._prefix + key, problem, "" if value is None else repr(value))
+        if found not in self._faults:
+            self._faults.append(found)
 
     def check(self) -> None:
         """Raise what has been noted so far.
@@ -77,9 +79,8 @@ class Fields:
             if default is not None:
                 return default
             also = f" (or {', '.join(k for k in keys if k != key)})" if len(keys) > 1 else ""
-            self._note(
-                keys, key, f"is {'null' if self.has(keys) else 'missing'}{also}: expected a positive whole number"
-            )
+            lack = "null" if self.has(keys) else "missing"
+            self._note(keys, key, f"is {lack}{also}: expected a positive whole number")
             return 1
         return self._positive(keys, key, value)
 
@@ -155,10 +156,8 @@ class Fields:
     def multiple(self, whole: Keys, whole_value: int, part: Keys, part_value: int, remedy: str) -> None:
         """Note a fault where one figure is not a multiple of another; silent where either is already faulty."""
         if self.sound(whole, part) and whole_value % part_value:
-            names = self._find(whole)[0], self._find(part)[0]
-            self._note(
-                whole, names[0], f"{whole_value} is not a multiple of {names[1]} = {part_value}: {remedy}", whole_value
-            )
+            key, other = self._find(whole)[0], self._find(part)[0]
+            self._note(whole, key, f"is not a multiple of {other} = {part_value}: {remedy}", whole_value)
 
     def _find(self, keys: Keys) -> tuple[str, object]:
         """The alias that is used and its value; two aliases that disagree are a fault."""
@@ -167,7 +166,7 @@ class Fields:
             return next((key for key in keys if key in self._config), keys[0]), None
         key, value = given[0]
         for other, contrary in given[1:]:
-            if contrary != value and keys not in self._bad:
+            if contrary != value:
                 self._note(keys, other, f"disagrees with {key} = {value!r}, which means the same: keep one", contrary)
         return key, value
 
@@ -181,5 +180,7 @@ class Fields:
         return value
 
     def _note(self, keys: Keys, key: str, problem: str, value: object = None) -> None:
+        if keys in self._bad:  # a reader may ask for a figure more than once
+            return
         self._bad.add(keys)
         self.fault(key, problem, value)

@@ -51,9 +51,10 @@ def read_opt(fields: Fields, about: About) -> Model:
         fields.fault("layer_norm_elementwise_affine", "norms without weights are not supported; only true is", False)
     hidden, width = fields.size(HIDDEN), fields.size_or_none(("word_embed_proj_dim",))
     return _decoder(
-        fields, about, positions="learned", position_rows=positions + 2, max_positions=positions, post_norm=not norm_first,
-        final_norm=norm_first and not fields.flag("_remove_final_layer_norm", False), attention_bias=bias, mlp_bias=bias,
-        embedding_dim=width if width != hidden else None, activation="relu", tied=True, intermediate_needed=True,
+        fields, about, positions="learned", position_rows=positions + 2, max_positions=positions,
+        post_norm=not norm_first, final_norm=norm_first and not fields.flag("_remove_final_layer_norm", False),
+        attention_bias=bias, mlp_bias=bias, embedding_dim=width if width != hidden else None, activation="relu",
+        tied=True, intermediate_needed=True,
     )  # fmt: skip
 
 
@@ -78,10 +79,8 @@ def read_phi(fields: Fields, about: About) -> Model:
 def read_falcon(fields: Fields, about: About) -> Model:
     """Falcon in its three forms: parallel with one KV head (7B), grouped with two norms (40B, 180B), serial (RW)."""
     heads, grouped = fields.size(HEADS), fields.flag("new_decoder_architecture", False)
-    if grouped:
-        key_heads = kv_heads(fields, heads, None)
-    else:
-        key_heads = 1 if fields.flag("multi_query", True) else heads
+    ungrouped = 1 if fields.flag("multi_query", True) else heads
+    key_heads = kv_heads(fields, heads, None) if grouped else ungrouped
     parallel = fields.flag("parallel_attn", True)
     norms = fields.size(("num_ln_in_parallel_attn",), 2 if grouped else 1) if parallel else 2
     if norms > 2:
@@ -123,6 +122,7 @@ def _decoder(
         norm="layer", norm_bias=True, norms=norms, parallel=parallel, post_norm=post_norm,
     )  # fmt: skip
     return Model(
-        **about, family=str(fields.get("model_type")), hidden=hidden, vocabulary=vocabulary, decoder=fold([layer] * layers),
-        norm="layer", norm_bias=True, lm_head="tied" if share else "own", native_format=stored, **rest,
+        **about, family=str(fields.get("model_type")), hidden=hidden, vocabulary=vocabulary,
+        decoder=fold([layer] * layers), norm="layer", norm_bias=True, lm_head="tied" if share else "own",
+        native_format=stored, **rest,
     )  # fmt: skip

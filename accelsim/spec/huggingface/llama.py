@@ -111,7 +111,8 @@ VARIANTS: Final = {
     ),
     "mixtral": Variant(kv_heads=8, qkv_bias=_NONE, out_bias=_NONE, max_positions=131072, windows=all_windowed()),
     "qwen2": Variant(
-        kv_heads=32, own_head_dim=False, qkv_bias=("", True), out_bias=_NONE, max_positions=32768, windows=upper_windowed
+        kv_heads=32, own_head_dim=False, qkv_bias=("", True), out_bias=_NONE, max_positions=32768,
+        windows=upper_windowed,
     ),
     "qwen2_moe": Variant(
         kv_heads=16, own_head_dim=False, qkv_bias=("qkv_bias", True), out_bias=_NONE, max_positions=32768,
@@ -150,8 +151,8 @@ def read_llama_like(fields: Fields, about: About, family: str, feed_forwards: Fe
     stack = [
         Layer(
             attention=Attention(
-                heads=heads, kv_heads=key_heads, head_dim=head_dim, value_dim=head_dim, rope_dim=rope_dim, window=window,
-                qkv_bias=qkv_bias, out_bias=out_bias, qk_norm=variant.qk_norm,
+                heads=heads, kv_heads=key_heads, head_dim=head_dim, value_dim=head_dim, rope_dim=rope_dim,
+                window=window, qkv_bias=qkv_bias, out_bias=out_bias, qk_norm=variant.qk_norm,
             ),
             feed_forward=block, norm="rms", norm_bias=False, norms=variant.norms,
         )
