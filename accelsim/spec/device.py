@@ -102,8 +102,8 @@ class StreamingMultiprocessor(Figures):
         shared_bytes: shared memory (LDS) usable by tiles; limits pipeline stages.
         max_tiles: resident thread blocks that the model puts on one SM at most.
         l2_port_bytes_per_clock: what one SM reads from L2 per clock.
-        operand_sharing: tiles that share one staged copy of the second operand (2 for the two-SM
-            matrix instructions of Blackwell, otherwise 1).
+        operand_sharing: tiles that share one fetched copy of the second operand: 2 for the two-SM matrix
+            instructions of Blackwell and the cluster multicast of Hopper, otherwise 1.
         operand_reads: times that a staged operand byte is read from shared memory by the matrix unit.
     """
 
