@@ -269,7 +269,9 @@ def _read_chip(content: File, file: Path) -> Chip:
     if record_type is None:
         known = ", ".join(FAMILIES)
         near = did_you_mean(family, FAMILIES) if isinstance(family, str) else ""
-        problem = f"unknown family{near}; families: {known}" if "family" in content.raw else f"missing: one of {known}"
+        problem = (
+            f"unknown family{near or '.'} Families: {known}" if "family" in content.raw else f"missing: one of {known}"
+        )
         fault = Fault("family", problem, faults.written(family))
         raise read.with_lines(DescriptionError(content.origin, [*_name_fault(content, file), fault]), content.text)
     make = partial(read.validate, record_type, content.raw, origin=content.origin, text=content.text)

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import Final
 
 from accelsim.errors import UnitError, nearest
 
-_SMALL: Final = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3}
-_LARGE: Final = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+# Factors are decimal, so that "2 us" and "2000 ns" are the same float.
+_SMALL: Final = {symbol: Decimal(10) ** power for symbol, power in
+                 {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3}.items()}  # fmt: skip
+_LARGE: Final = {symbol: Decimal(10) ** power for symbol, power in
+                 {"": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}.items()}  # fmt: skip
 _DECIMAL: Final = _SMALL | _LARGE
-_BINARY: Final = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}
+_BINARY: Final = {symbol: Decimal(2**power) for symbol, power in
+                  {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50}.items()}  # fmt: skip
+_ONE: Final = Decimal(1)
 
 # symbol -> (dimension, factor to the canonical unit of that dimension)
 _BASE: Final = {
-    "B": ("B", 1.0), "bit": ("B", 0.125), "b": ("B", 0.125),
-    "Hz": ("Hz", 1.0), "s": ("s", 1.0), "J": ("J", 1.0), "W": ("W", 1.0), "V": ("V", 1.0), "A": ("A", 1.0),
-    "FLOP": ("FLOP", 1.0), "MAC": ("FLOP", 2.0), "op": ("op", 1.0), "element": ("element", 1.0),
-    "clk": ("clk", 1.0), "m2": ("m2", 1.0), "mm2": ("m2", 1e-6), "um2": ("m2", 1e-12),
+    "B": ("B", _ONE), "bit": ("B", Decimal("0.125")), "b": ("B", Decimal("0.125")),
+    "Hz": ("Hz", _ONE), "s": ("s", _ONE), "J": ("J", _ONE), "W": ("W", _ONE), "V": ("V", _ONE), "A": ("A", _ONE),
+    "FLOP": ("FLOP", _ONE), "MAC": ("FLOP", Decimal(2)), "op": ("op", _ONE), "element": ("element", _ONE),
+    "clk": ("clk", _ONE), "m2": ("m2", _ONE), "mm2": ("m2", Decimal("1e-6")), "um2": ("m2", Decimal("1e-12")),
 }  # fmt: skip
 
 # What is counted has no thousandth part ("800 mB/s" is a slip for MB), and an area takes no prefix:
@@ -32,7 +38,7 @@ _PREFIXES: Final = {
     **dict.fromkeys(_BASE, _DECIMAL),
     **dict.fromkeys(("FLOP", "MAC", "op", "element", "clk"), _LARGE),
     **dict.fromkeys(("B", "bit", "b"), _LARGE | _BINARY),
-    **{base: {"": 1.0} for base in ("m2", "mm2", "um2")},
+    **{base: {"": _ONE} for base in ("m2", "mm2", "um2")},
 }
 
 # Every symbol without divisor: "TB" -> ("B", 1e12). No two spellings collide, which a test holds.
@@ -88,16 +94,20 @@ def parse(text: str, unit: str) -> float:
     found = _NUMBER.match(text)
     if not found:
         raise UnitError(f"expected {meaning(unit)}, a number with its unit, {wanted}")
-    number, symbol = float(found[1].replace("_", "")), found[2]
+    number, symbol = found[1].replace("_", ""), found[2]
     if not symbol:
         raise UnitError(f"has no unit: expected {meaning(unit)}, {wanted}")
     dimension, factor = _resolve(symbol, found[1], unit)
     if dimension != unit:
         guess = _guess(found[1], symbol, dimension, unit)
         raise UnitError(f"expected {meaning(unit)}" + (guess or f", not {symbol}: {wanted}"))
-    if not math.isfinite(number * factor):
+    try:
+        value = float(Decimal(number) * factor)
+    except ArithmeticError:
+        value = math.inf
+    if not math.isfinite(value):
         raise UnitError(f"is too large for a number: expected {meaning(unit)}, {wanted}")
-    return number * factor
+    return value
 
 
 def meaning(unit: str) -> str:
@@ -119,7 +129,7 @@ def _guess(number: str, symbol: str, dimension: str, unit: str) -> str:
     return ""
 
 
-def _resolve(symbol: str, number: str, unit: str) -> tuple[str, float]:
+def _resolve(symbol: str, number: str, unit: str) -> tuple[str, Decimal]:
     """Dimension ("B/s") and factor of a unit symbol ("TB/s")."""
     found = _lookup(symbol)
     if found:
@@ -133,7 +143,7 @@ def _resolve(symbol: str, number: str, unit: str) -> tuple[str, float]:
     raise UnitError(f'unknown unit "{symbol}": {hint}')
 
 
-def _lookup(symbol: str) -> tuple[str, float] | None:
+def _lookup(symbol: str) -> tuple[str, Decimal] | None:
     numerator, slash, denominator = symbol.partition("/")
     top, bottom = _SYMBOLS.get(numerator.strip()), _SYMBOLS.get(denominator.strip())
     if not slash:
@@ -163,15 +173,15 @@ def show(value: float, unit: str, digits: int = 3) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
     if numerator == "m2":
-        return f"{_plain(value / _BASE['mm2'][1], digits)} m{unit}"
+        return f"{_plain(value / float(_BASE['mm2'][1]), digits)} m{unit}"
     prefixes = _PREFIXES.get(numerator, _DECIMAL)
     for symbol in ("E", "P", "T", "G", "M", "k", "", "m", "u", "n", "p", "f"):
         # the number as it will be printed decides, so that 999.96e9 becomes 1 T and not 1000 G
-        if symbol in prefixes and float(f"{abs(value) / prefixes[symbol]:.{digits}g}") >= 1:
+        if symbol in prefixes and float(f"{abs(value) / float(prefixes[symbol]):.{digits}g}") >= 1:
             break
     else:
         symbol = "f" if "f" in prefixes else ""
-    return f"{_plain(value / prefixes[symbol], digits)} {symbol}{unit}"
+    return f"{_plain(value / float(prefixes[symbol]), digits)} {symbol}{unit}"
 
 
 def _plain(value: float, digits: int) -> str:
