@@ -92,9 +92,10 @@ def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
             return known[name]
         if not name or not found.exists():
             example = "path/to/config.json" if kind == "models" else f"path/to/{_NOUNS[kind]}.toml"
-            raise UnknownNameError(
-                _NOUNS[kind], name, known, hint=f"all: accelsim list {kind}      own file: {example}"
-            )
+            hint = f"all: accelsim list {kind}      own file: {example}"
+            if kind == "formats":
+                hint += "      int1 to int16 need no file"
+            raise UnknownNameError(_NOUNS[kind], name, known, hint=hint)
     if kind == "models" and found.is_dir() and (found / "config.json").is_file():
         return found / "config.json"
     return found
