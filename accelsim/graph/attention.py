@@ -116,8 +116,10 @@ class Build:
 
     # attention ---------------------------------------------------------------------------------
 
-    def attention(self, name: str, spec: Attention, source: str, target: str, norm: NormKind) -> list[Operator]:
-        """Self-attention from `source` to `target`, both [tokens, hidden]."""
+    def attention(
+        self, name: str, spec: Attention, source: str, target: str, norm: NormKind, *, cached: bool
+    ) -> list[Operator]:
+        """Self-attention from `source` to `target`, both [tokens, hidden]; an encoder caches nothing."""
         if spec.latent is not None:
             return self._latent(name, spec, spec.latent, source, target, norm)
         h, q, kv, v = self.hidden, spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim
@@ -131,9 +133,9 @@ class Build:
             ops.append(self.norm(f"{name}.k_norm", "k", "k", norm, spec.head_dim, bias=False, per=spec.kv_heads))
         if spec.rope_dim:
             ops.append(self.rope(f"{name}.rope", {"q": spec.heads, "k": spec.kv_heads}, spec.head_dim, spec.rope_dim))
-        if spec.causal:  # an encoder keeps nothing for later
+        if cached:
             ops.append(self.append(f"{name}.kv_append", {"k": kv, "v": v}))
-        ops += self.attend(name, spec, self.shape.query, self.shape.past, self.shape.kv)
+        ops += self.attend(name, spec, self.shape.query, self.shape.past, self.shape.kv, cached=cached)
         ops.append(self.linear(f"{name}.o_proj", "context", target, spec.heads * spec.value_dim, h, bias=spec.out_bias))
         return ops
 
@@ -142,7 +144,7 @@ class Build:
         width = spec.heads * spec.head_dim
         return [
             self.linear(f"{name}.q_proj", source, "q", self.hidden, width, bias=spec.qkv_bias),
-            *self.attend(name, spec, self.shape.query, 0, memory),
+            *self.attend(name, spec, self.shape.query, 0, memory, cached=True),
             self.linear(f"{name}.o_proj", "context", target, spec.heads * spec.value_dim, self.hidden, bias=spec.out_bias),
         ]
 
@@ -166,8 +168,8 @@ class Build:
         )  # fmt: skip
 
     def attend(
-        self, name: str, spec: Attention, query: Number, past: Number, kv: Number, *, shared_kv: bool = False,
-        head_dim: int | None = None, value_dim: int | None = None, kv_heads: int | None = None, cached: bool | None = None,
+        self, name: str, spec: Attention, query: Number, past: Number, kv: Number, *, cached: bool, shared_kv: bool = False,
+        head_dim: int | None = None, value_dim: int | None = None, kv_heads: int | None = None,
     ) -> list[Operator]:  # fmt: skip
         """Scores, softmax and context as three operators.
 
@@ -176,7 +178,7 @@ class Build:
         d, dv, hk = head_dim or spec.head_dim, value_dim or spec.value_dim, kv_heads or spec.kv_heads
         b, heads = self.shape.batch, spec.heads
         seen = kv if spec.window is None else minimum(kv, spec.window + query - 1)
-        role = Role.KV_CACHE if (spec.causal if cached is None else cached) else Role.ACTIVATION
+        role = Role.KV_CACHE if cached else Role.ACTIVATION
         form = self.formats.kv_cache if role is Role.KV_CACHE else self.formats.activations
         suffix = "_cache" if role is Role.KV_CACHE else ""
         keys = Tensor(f"k{suffix}", (b, seen, hk, d), role, form)
@@ -225,7 +227,7 @@ class Build:
         if self.shape.decode:
             ops.append(self.per_head(f"{name}.q_absorb", "q", "q", heads, latent.nope_dim, latent.kv_rank))
             ops += self.attend(
-                name, spec, self.shape.query, self.shape.past, self.shape.kv, shared_kv=True,
+                name, spec, self.shape.query, self.shape.past, self.shape.kv, cached=True, shared_kv=True,
                 head_dim=width, value_dim=latent.kv_rank, kv_heads=1,
             )  # fmt: skip
             ops.append(self.per_head(f"{name}.v_absorb", "context", "context", heads, latent.kv_rank, spec.value_dim))

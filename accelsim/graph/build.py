@@ -85,6 +85,7 @@ def _layer(
 ) -> list[Operator]:
     build = Build(shape, formats, model.hidden)
     h, kind, bias = model.hidden, layer.norm, layer.norm_bias
+    cached = bool(model.decoder) and not name.startswith("encoder")
 
     def norm(part: str, source: str, target: str) -> Operator:
         return build.norm(f"{name}.{part}", source, target, kind, h, bias=bias)
@@ -101,13 +102,13 @@ def _layer(
         if layer.norms > 1:
             ops.append(norm("mlp_norm", "hidden", "mlp_normed"))
             inner = "mlp_normed"
-        ops += build.attention(f"{name}.attention", layer.attention, "normed", "attended", kind)
+        ops += build.attention(f"{name}.attention", layer.attention, "normed", "attended", kind, cached=cached)
         ops += feed(inner, "fed")
         ops.append(build.add(f"{name}.attention_add", "hidden", "attended", "hidden"))
         ops.append(build.add(f"{name}.mlp_add", "hidden", "fed", "hidden"))
         return ops
     ops = [norm("attention_norm", "hidden", "normed")]
-    ops += build.attention(f"{name}.attention", layer.attention, "normed", "attended", kind)
+    ops += build.attention(f"{name}.attention", layer.attention, "normed", "attended", kind, cached=cached)
     if layer.norms == 4:
         ops.append(norm("attention_post_norm", "attended", "attended"))
     ops.append(build.add(f"{name}.attention_add", "hidden", "attended", "hidden"))

@@ -1,0 +1,30 @@
+"""Which device brings which description to life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accelsim.devices.base import Device
+from accelsim.devices.gpu import Gpu
+from accelsim.errors import RequestError
+from accelsim.graph.numbers import Number
+from accelsim.spec.device import GpuChip
+
+
+def device_for(chip: object, bits: Mapping[str, float], columns: Mapping[str, Number] | None = None) -> Device:
+    """The device of a chip's description.
+
+    Args:
+        chip: the description.
+        bits: bits of one element by format name.
+        columns: chip figures by dotted path that replace the description's, one value per design point.
+
+    Raises:
+        RequestError: a description that only the llm-viewer convention can price.
+    """
+    if isinstance(chip, GpuChip):
+        return Gpu(chip, bits, columns)
+    raise RequestError(
+        f"{getattr(chip, 'name', chip)} carries only the figures of LLM-Viewer: use convention llm-viewer with fidelity "
+        "roofline, or a chip of family gpu from `accelsim list arch`"
+    )

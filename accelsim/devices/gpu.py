@@ -1,0 +1,121 @@
+"""The GPU as a device: its description, the resources it offers, and how it maps operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from accelsim.devices.base import EventCost, Priced
+from accelsim.devices.gpu_roofline import CONSTANTS, price
+from accelsim.graph.numbers import Number
+from accelsim.graph.operator import Graph, Operator
+from accelsim.mapping.gpu.figures import GpuFigures
+from accelsim.mapping.gpu.plan import GpuMapper
+from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
+from accelsim.mapping.kernel import Kernel, Plan, Resource
+from accelsim.spec.base import STATUSES
+from accelsim.spec.device import Figures, GpuChip
+from accelsim.spec.infeasible import Infeasible
+
+_SERVES: Mapping[str, tuple[str, str, str]] = {
+    "vector": ("vector", VECTOR, "vector.energy"),
+    "special": ("vector", SPECIAL, "vector.special_energy"),
+    "register": ("register", REGISTER, "energy.register"),
+    "shared": ("shared", SHARED, "energy.shared"),
+    "l2": ("l2", L2, "energy.l2"),
+    "memory": ("memory", MEMORY, "energy.memory"),
+}
+"""Counter -> component, resource, and the figure that prices it."""
+
+
+class Gpu:
+    """One GPU.
+
+    Args:
+        chip: its description.
+        bits: bits of one element by format name.
+        columns: SI figures that replace the description's, numbers or one value per design point;
+            used by the roofline only.
+    """
+
+    family = "gpu"
+
+    def __init__(self, chip: GpuChip, bits: Mapping[str, float], columns: Mapping[str, Number] | None = None) -> None:
+        self.chip = chip
+        self.figures = GpuFigures(chip, columns or {})
+        self._mapper = GpuMapper(chip, bits)
+        self._tensor = {
+            f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row.energy_j_per_flop
+            for row in chip.peak
+            if row.sparsity == "dense"
+        }
+
+    @property
+    def resources(self) -> Mapping[str, Resource]:
+        """Units and ports; see `accelsim.mapping.gpu.resources`."""
+        return self._mapper.resources
+
+    @property
+    def capacity_bytes(self) -> Number:
+        """Device memory."""
+        return self.figures["memory.capacity"]
+
+    @property
+    def idle_w(self) -> Number:
+        """Power without work."""
+        return self.figures["power.idle"]
+
+    @property
+    def limit_w(self) -> Number:
+        """Board power limit."""
+        return self.chip.power.limit_w
+
+    @property
+    def reference_clock_hz(self) -> Number:
+        """The clock whose cycles results are told in."""
+        return self.figures["clock.sm.frequency"]
+
+    @property
+    def roofline_constants(self) -> tuple[str, ...]:
+        """Figures that the closed form uses."""
+        return CONSTANTS
+
+    def plan(self, graph: Graph) -> Plan | Infeasible:
+        """Kernels of a phase."""
+        return self._mapper.plan(graph)
+
+    def kernel(self, op: Operator) -> Kernel | Infeasible:
+        """The kernel of one operator."""
+        return self._mapper.kernel(op)
+
+    def roofline(self, op: Operator) -> Priced | Infeasible:
+        """Closed form of one operator."""
+        return price(op, self.figures)
+
+    def event_cost(self, event: str) -> EventCost:
+        """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level."""
+        if event.startswith("tensor:"):
+            return EventCost("tensor", TENSOR, self._tensor[event])
+        component, resource, figure = _SERVES[event]
+        return EventCost(component, resource, self.figures[figure])
+
+    def status(self, constants: Iterable[str]) -> str:
+        """The weakest status among figures, by dotted path; a table's name stands for all its keys."""
+        worst = 0
+        for path in constants:
+            worst = max(worst, max(STATUSES.index(status) for _, _, status in self.constant(path)))
+        return STATUSES[worst]
+
+    def constant(self, path: str) -> list[tuple[str, str, str]]:
+        """(path, source, status) of a figure, or of every row of a table."""
+        parts = path.split(".")
+        table = self.chip
+        for part in parts[:-1]:
+            table = getattr(table, part)
+        last = getattr(table, parts[-1], None)
+        if isinstance(last, tuple):
+            return [(f"{path}.{i}", row.source, row.status) for i, row in enumerate(last)]
+        if isinstance(last, Figures):
+            keys = (*last.measured, *last.derived, *last.assumed)
+            return [(path, last.source, max([last.status_of(k) for k in keys] or [last.status], key=STATUSES.index))]
+        assert isinstance(table, Figures)
+        return [(path, table.source, table.status_of(parts[-1]))]

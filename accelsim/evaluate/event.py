@@ -1,0 +1,212 @@
+"""Discrete-event evaluation: plan, run, and add up what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from accelsim.devices.base import Device
+from accelsim.energy import by_resource_j, total_j
+from accelsim.engine.runner import Executed, KernelRecord, Runner, SegmentRecord
+from accelsim.graph.counts import count
+from accelsim.graph.operator import Graph, Operator, Role
+from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE
+from accelsim.mapping.kernel import Kernel
+from accelsim.results import Rows
+from accelsim.spec.infeasible import Infeasible
+from accelsim.units import PS_PER_S
+
+STATIC = "chip.static"
+_WAITS = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline"}
+
+
+@dataclass(slots=True)
+class PhaseOutcome:
+    """What one phase came to.
+
+    Attributes:
+        name: "prefill" or "decode".
+        steps: passes through the model.
+        start_ps: start of the phase.
+        time_ps: its duration.
+        executed: stages in order.
+        records: how often each segment record occurred.
+    """
+
+    name: str
+    steps: int
+    start_ps: int
+    time_ps: int = 0
+    executed: list[Executed] = field(default_factory=list)
+    records: dict[int, tuple[SegmentRecord, int]] = field(default_factory=dict)
+
+    def add(self, done: Iterable[Executed]) -> None:
+        """Takes in the stages of one pass."""
+        for executed in done:
+            self.executed.append(executed)
+            for _, record in executed.records:
+                seen = self.records.get(id(record))
+                self.records[id(record)] = (record, (seen[1] if seen else 0) + executed.repeat)
+
+
+def run_phase(
+    name: str, graphs: Iterable[Graph], device: Device, runner: Runner, on_step: Callable[[int], None] | None = None
+) -> PhaseOutcome | Infeasible:
+    """Runs the passes of one phase one after the other."""
+    outcome = PhaseOutcome(name, 0, runner.now_ps)
+    for graph in graphs:
+        plan = device.plan(graph)
+        if isinstance(plan, Infeasible):
+            return plan
+        outcome.add(runner.run(plan))
+        outcome.steps += 1
+        if on_step:
+            on_step(outcome.steps)
+    outcome.time_ps = runner.now_ps - outcome.start_ps
+    return outcome
+
+
+def operator_rows(outcome: PhaseOutcome, device: Device) -> Rows:
+    """A row per operator name, executions added up."""
+    rows: dict[str, dict[str, Any]] = {}
+    limits: dict[str, dict[str, int]] = {}
+    statuses: dict[tuple[str, ...], str] = {}
+    for record, times in outcome.records.values():
+        for kernel, ran in record.kernels.items():
+            row = rows.get(kernel.name)
+            if row is None:
+                if kernel.constants not in statuses:
+                    statuses[kernel.constants] = device.status(kernel.constants)
+                row = rows[kernel.name] = _empty(outcome.name, kernel, statuses[kernel.constants])
+                limits[kernel.name] = {}
+            _accumulate(row, kernel, ran, times, device)
+            for limit, duration in ran.limits_ps.items():
+                word = _WAITS.get(limit) or device.resources[limit].bound
+                limits[kernel.name][word] = limits[kernel.name].get(word, 0) + duration * times
+    for name, row in rows.items():
+        finish(row)
+        row["bound"] = max(limits[name].items(), key=lambda item: item[1])[0] if limits[name] else "launch"
+    return list(rows.values())
+
+
+def _empty(phase: str, kernel: Kernel, status: str) -> dict[str, Any]:
+    return empty_row(phase, kernel.operator, kernel.priced_by, status)
+
+
+def empty_row(phase: str, op: Operator, priced_by: str, status: str) -> dict[str, Any]:
+    """An operator's row before anything is added."""
+    return {
+        "phase": phase, "name": op.name, "kind": str(op.kind), "count": 0, "flops": 0.0, "bytes": 0.0, "weight_bytes": 0.0,
+        "kv_bytes": 0.0, "activation_bytes": 0.0, "dram_bytes": 0.0, "intensity_flops_per_byte": 0.0, "time_s": 0.0, "bound": "",
+        "achieved_flops_per_s": 0.0, "achieved_bytes_per_s": 0.0, "energy_j": 0.0, "priced_by": priced_by, "status": status,
+    }  # fmt: skip
+
+
+def _accumulate(row: dict[str, Any], kernel: Kernel, ran: KernelRecord, times: int, device: Device) -> None:
+    op = kernel.operator
+    row["count"] += times
+    row["flops"] += times * float(count(op).flops)
+    row["bytes"] += times * float(op.bytes())
+    row["weight_bytes"] += times * float(op.bytes(Role.WEIGHT))
+    row["kv_bytes"] += times * float(op.bytes(Role.KV_CACHE))
+    row["activation_bytes"] += times * float(op.bytes(Role.ACTIVATION))
+    row["dram_bytes"] += times * float(kernel.events.get("memory", 0))
+    row["time_s"] += times * (ran.end_ps - ran.start_ps) / PS_PER_S
+    row["energy_j"] += times * float(total_j(kernel.events, device))
+    row["priced_by"] = kernel.priced_by
+
+
+def finish(row: dict[str, Any]) -> None:
+    """Fills the ratios of an operator's row."""
+    time = row["time_s"]
+    row["intensity_flops_per_byte"] = row["flops"] / row["bytes"] if row["bytes"] else 0.0
+    row["achieved_flops_per_s"] = row["flops"] / time if time else 0.0
+    row["achieved_bytes_per_s"] = row["dram_bytes"] / time if time else 0.0
+
+
+def energy_events(outcome: PhaseOutcome) -> dict[str, int]:
+    """Energy counters of the whole phase, whole numbers."""
+    total: dict[str, int] = {}
+    for record, times in outcome.records.values():
+        for kernel in record.kernels:
+            for event, amount in kernel.events.items():
+                total[event] = total.get(event, 0) + amount * times
+    return total
+
+
+def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
+    """A row per resource over the whole run; idle power is the resource `chip.static`."""
+    total_ps = sum(outcome.time_ps for outcome in outcomes)
+    busy = dict.fromkeys(device.resources, 0)
+    amount = dict.fromkeys(device.resources, 0)
+    energy = dict.fromkeys(device.resources, 0.0)
+    for outcome in outcomes:
+        for record, times in outcome.records.values():
+            for row in record.rows:
+                busy[row.resource] += times * (row.end_ps - row.start_ps)
+                amount[row.resource] += times * row.amount
+            for kernel in record.kernels:
+                for name, joules in by_resource_j(kernel.events, device).items():
+                    energy[name] += times * float(joules)
+    rows: Rows = [
+        {
+            "resource": name, "unit": resource.unit, "count": resource.count, "busy_s": busy[name] / PS_PER_S,
+            "utilization": amount[name] / (resource.rate * total_ps / PS_PER_S) if total_ps else 0.0, "amount": amount[name],
+            "bytes": amount[name] if resource.unit == "B" else 0, "energy_j": energy[name],
+        }
+        for name, resource in device.resources.items()
+    ]  # fmt: skip
+    seconds = total_ps / PS_PER_S
+    rows.append(
+        {
+            "resource": STATIC, "unit": "ps", "count": 1, "busy_s": seconds, "utilization": 1.0 if total_ps else 0.0,
+            "amount": total_ps, "bytes": 0, "energy_j": float(device.idle_w) * seconds,
+        }
+    )  # fmt: skip
+    return rows
+
+
+def timeline_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
+    """Every interval of every resource; recurring ones once."""
+    rows: Rows = []
+    shares: dict[int, dict[str, float]] = {}
+    for outcome in outcomes:
+        for executed in outcome.executed:
+            for offset, record in executed.records:
+                joules = shares.get(id(record))
+                if joules is None:
+                    joules = shares[id(record)] = _joules_per_unit(record, device)
+                start = executed.start_ps + offset
+                for row in record.rows:
+                    unit = device.resources[row.resource].unit
+                    rows.append(
+                        {
+                            "resource": row.resource, "name": row.name, "phase": outcome.name, "start_ps": start + row.start_ps,
+                            "end_ps": start + row.end_ps, "amount": row.amount, "bytes": row.amount if unit == "B" else 0,
+                            "energy_j": row.amount * joules.get(row.resource, 0.0), "repeat": executed.repeat,
+                            "period_ps": executed.period_ps,
+                        }
+                    )  # fmt: skip
+        seconds = outcome.time_ps / PS_PER_S
+        rows.append(
+            {
+                "resource": STATIC, "name": "idle power", "phase": outcome.name, "start_ps": outcome.start_ps,
+                "end_ps": outcome.start_ps + outcome.time_ps, "amount": outcome.time_ps, "bytes": 0,
+                "energy_j": float(device.idle_w) * seconds, "repeat": 1, "period_ps": outcome.time_ps,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _joules_per_unit(record: SegmentRecord, device: Device) -> dict[str, float]:
+    """Energy of one unit served in this segment, by resource."""
+    energy: dict[str, float] = {}
+    served: dict[str, int] = {}
+    for kernel in record.kernels:
+        for name, joules in by_resource_j(kernel.events, device).items():
+            energy[name] = energy.get(name, 0.0) + float(joules)
+    for row in record.rows:
+        served[row.resource] = served.get(row.resource, 0) + row.amount
+    return {name: joules / served[name] for name, joules in energy.items() if served.get(name)}
+

@@ -1,0 +1,67 @@
+"""Does it fit: weights, KV cache and activations against the capacity, and what would help."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from accelsim.evaluate.phases import Passes, Work
+from accelsim.results import Rows
+from accelsim.spec.infeasible import Infeasible
+from accelsim.units import show
+
+
+def rows(work: Passes, capacity: float) -> Rows:
+    """A row per phase, each with its longest context."""
+    graphs = [(work.first, work.prefill())]
+    if int(work.generate) > 1:
+        graphs.append(("decode", work.decode(int(work.generate) - 1)))
+    result = []
+    for phase, graph in graphs:
+        weights, cache, held = work.footprint(phase, graph)
+        peak = weights + cache + held
+        result.append(
+            {
+                "phase": phase, "weights_bytes": weights, "kv_cache_bytes": cache, "activations_bytes": held, "peak_bytes": peak,
+                "capacity_bytes": capacity, "fits": peak <= capacity,
+            }
+        )  # fmt: skip
+    return result
+
+
+def does_not_fit(work: Passes, used: Rows, capacity: float, chip: str) -> Infeasible | None:
+    """None where the run fits; else the demand, the bound and what would make it fit."""
+    worst = max(used, key=lambda row: row["peak_bytes"])
+    if worst["fits"]:
+        return None
+    weights, cache, held = worst["weights_bytes"], worst["kv_cache_bytes"], worst["activations_bytes"]
+    missing = worst["peak_bytes"] - capacity
+    return Infeasible(
+        kind="capacity",
+        reason=(
+            f"{show(weights, 'B')} of weights, {show(cache, 'B')} of KV cache and {show(held, 'B')} of activations do not fit "
+            f"{show(capacity, 'B')} of {chip} memory: {show(missing, 'B')} too much"
+        ),
+        demand=worst["peak_bytes"],
+        bound=capacity,
+        unit="B",
+        set_by=("model", "weights", "kv_cache", "batch", "prompt", "generate", "memory.capacity"),
+        levers=tuple(_levers(work, weights, cache, held, capacity)),
+    )
+
+
+def _levers(work: Passes, weights: float, cache: float, held: float, capacity: float) -> list[str]:
+    if not isinstance(work, Work):
+        return ["smaller dimensions", "a narrower format"]
+    levers = []
+    if (room := capacity - cache - held) > 0:
+        now = work.formats.weights.bits_per_element
+        if (bits := now * room / weights) >= 1:
+            levers.append(f"--weights of at most {min(bits, now):.1f} bits instead of {now:g}")
+    per_sequence = (cache + held) / int(work.batch)
+    if weights < capacity and int(work.batch) > 1 and (fitting := int((capacity - weights) / per_sequence)) >= 1:
+        levers.append(f"--batch {fitting} instead of {work.batch}")
+    if weights < capacity and int(work.batch) == 1 and cache:
+        tokens = int(work.prompt) + int(work.generate)
+        levers.append(f"about {max(0, int((capacity - weights - held) / cache * tokens))} tokens of context instead of {tokens}")
+    levers.append(f"{ceil((weights + cache + held) / capacity)} chips of this memory (several chips are not supported yet)")
+    return levers

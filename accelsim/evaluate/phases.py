@@ -1,0 +1,150 @@
+"""The graphs of one run: prefill, and decode steps whose unchanged operators are the same objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from accelsim.graph import build, footprint, transforms
+from accelsim.graph.attention import Formats
+from accelsim.graph.numbers import Number
+from accelsim.graph.operator import Block, Graph, Operator
+from accelsim.graph.routing import Routing
+from accelsim.spec.model import Model
+
+
+class Passes(Protocol):
+    """What an evaluation runs: a first phase, and decode steps if there are any."""
+
+    @property
+    def first(self) -> str:
+        """Name of the first phase."""
+        ...
+
+    @property
+    def batch(self) -> Number:
+        """Sequences."""
+        ...
+
+    @property
+    def prompt(self) -> Number:
+        """Tokens per sequence in the first phase."""
+        ...
+
+    @property
+    def generate(self) -> Number:
+        """Tokens generated per sequence; decode steps are one less."""
+        ...
+
+    def prefill(self) -> Graph:
+        """The first phase."""
+        ...
+
+    def decode(self, step: Number) -> Graph:
+        """Decode step `step`, from 1; an array of steps gives arrays of dimensions."""
+        ...
+
+    def decode_steps(self) -> Iterator[Graph]:
+        """All decode steps in order; an operator that did not change is the same object."""
+        ...
+
+    def footprint(self, phase: str, graph: Graph) -> tuple[float, float, float]:
+        """Bytes of weights, of KV cache at the end of the phase, and of the largest working set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A model and a request with every name resolved; batch and lengths may be columns of design points."""
+
+    model: Model
+    formats: Formats
+    batch: Number
+    prompt: Number
+    generate: Number
+    logits: str
+    routing: Routing
+    fuse: bool
+
+    @property
+    def first(self) -> str:
+        """Name of the first phase."""
+        return "prefill"
+
+    def prefill(self) -> Graph:
+        """The pass over the prompt."""
+        graph = build.prefill(
+            self.model, batch=self.batch, prompt=self.prompt, formats=self.formats, logits=self.logits, routing=self.routing
+        )
+        return transforms.fuse(graph) if self.fuse else graph
+
+    def decode(self, step: Number) -> Graph:
+        """Decode step `step`, from 1."""
+        graph = build.decode(
+            self.model, batch=self.batch, prompt=self.prompt, step=step, formats=self.formats, routing=self.routing
+        )
+        return transforms.fuse(graph) if self.fuse else graph
+
+    def decode_steps(self) -> Iterator[Graph]:
+        """All decode steps in order; an operator that did not change from a step before is the same object."""
+        known: dict[Any, Operator] = {}
+        for step in range(1, int(self.generate)):
+            graph = self.decode(step)
+            yield graph.with_blocks(
+                tuple(
+                    replace(block, operators=tuple(known.setdefault(_key(block.name, op), op) for op in block.operators))
+                    for block in graph.blocks
+                )
+            )
+
+    def footprint(self, phase: str, graph: Graph) -> tuple[float, float, float]:
+        """Bytes of weights, of KV cache at the end of the phase, and of the largest working set.
+
+        A decoder behind an encoder keeps its own positions and the prompt's keys and values.
+        """
+        generated = int(self.generate) - 1 if phase == "decode" else 0
+        context = 1 + generated if self.model.encoder else int(self.prompt) + generated
+        cache = (
+            footprint.kv_cache_bytes(self.model, self.formats, batch=self.batch, context=context, prompt=self.prompt)
+            if self.model.generates
+            else 0.0
+        )
+        weights = footprint.weight_bytes(self.prefill(), self.model)
+        return float(weights), float(cache), float(footprint.activation_bytes(graph))
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One operator on its own."""
+
+    op: Operator
+    batch: Number = 1
+    prompt: Number = 1
+    generate: Number = 0
+
+    @property
+    def first(self) -> str:
+        """Name of the only phase."""
+        return "operator"
+
+    def prefill(self) -> Graph:
+        """The operator as a graph."""
+        return Graph(self.op.name, "operator", (Block("operator", 1, (self.op,)),))
+
+    def decode(self, step: Number) -> Graph:
+        """There is no decode."""
+        raise ValueError("a single operator has no decode steps")
+
+    def decode_steps(self) -> Iterator[Graph]:
+        """There are none."""
+        return iter(())
+
+    def footprint(self, phase: str, graph: Graph) -> tuple[float, float, float]:
+        """All operands count as activations."""
+        return 0.0, 0.0, sum(float(t.bytes) for t in (*self.op.inputs, *self.op.outputs))
+
+
+def _key(block: str, op: Operator) -> Any:
+    """What makes two operators of one position the same: their dimensions and what they move."""
+    return (block, op.name, tuple(op.dims.values()), tuple(t.shape for t in op.inputs))

@@ -1,0 +1,189 @@
+"""Names in, a `Run` out: the one function that everything else calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from accelsim import catalog
+from accelsim.devices.families import device_for
+from accelsim.errors import RequestError, did_you_mean
+from accelsim.evaluate import memory, outcome
+from accelsim.evaluate.operators import single
+from accelsim.evaluate.phases import Passes, Single, Work
+from accelsim.graph import routing as routing_
+from accelsim.graph.attention import Formats
+from accelsim.results import Run
+from accelsim.spec.device import Chip, Native
+from accelsim.spec.format import Format
+from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.llm_viewer import LlmViewerChip
+from accelsim.spec.model import Model
+from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, Request
+
+DEFAULT_GENERATE = 128
+UNCALIBRATED = "uncalibrated: constants are data-sheet figures and stated assumptions, none is fitted to this chip's kernels"
+Name = str | PathLike[str]
+
+
+def simulate(
+    model: Name | Model, on: Any, *, batch: int = 1, prompt: int = 2048, generate: int | None = None,
+    weights: Name | Format | None = None, activations: Name | Format | None = None, kv_cache: Name | Format | None = None,
+    fidelity: str = "event", convention: str = "corrected", seed: int = 0, chips: int | str = 1,
+    overrides: Mapping[str, object] | None = None, fold: bool = True, fuse: bool = True, flash: bool | None = None,
+    logits: str = "last", routing: str = "uniform", progress: outcome.Progress | None = None, **unknown: object,
+) -> Run:  # fmt: skip
+    """Prefill and decode of one model on one chip.
+
+    Args:
+        model: name, path (TOML, `config.json` or its folder) or record.
+        on: chip by name, path or record.
+        batch: sequences that run together.
+        prompt: tokens per sequence.
+        generate: tokens generated per sequence, the first of them by prefill; default 128, and 0 for
+            models that do not generate.
+        weights: format of linear layers and experts; the chip's native one if not given. Embedding,
+            norms, router and lm_head keep the native format where this one is narrower.
+        activations: format between operators.
+        kv_cache: format of keys and values.
+        fidelity: "event" simulates; "roofline" prices in closed form.
+        convention: "corrected", or "llm-viewer" to reproduce that tool (roofline only).
+        seed: of drawn routing.
+        chips: number of chips; above one is a "not supported yet" result.
+        overrides: dotted chip figures, such as {"memory.bandwidth": "5 TB/s"}.
+        fold: replay recurring segments; False runs everything, with the same numbers.
+        fuse: merged projections, fused attention and element-wise chains.
+        flash: with convention "llm-viewer", that tool's FlashAttention switch.
+        logits: positions that lm_head covers in prefill: "last" or "all".
+        routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
+        progress: called during the run.
+
+    Returns:
+        The run; `run.infeasible` says why if it could not take place.
+
+    Raises:
+        AccelsimError: a name, format or number that is not allowed.
+    """
+    for name in unknown:
+        raise RequestError(f"simulate() has no keyword {name!r}{did_you_mean(name, simulate.__annotations__)}")
+    _choice("fidelity", fidelity, FIDELITIES)
+    _choice("convention", convention, CONVENTIONS)
+    _choice("logits", logits, LOGITS)
+    the_model, chip = catalog.model(model), catalog.chip(on, overrides)
+    length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
+    for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
+        _whole(name, value, least)
+    if convention == "llm-viewer":
+        from accelsim.evaluate import viewer
+
+        return viewer.run(
+            the_model, chip, batch=batch, prompt=prompt, generate=length, weights=weights, activations=activations,
+            kv_cache=kv_cache, fidelity=fidelity, flash=bool(flash),
+        )  # fmt: skip
+    if flash is not None:
+        raise RequestError("flash belongs to convention llm-viewer; here fuse=False gives the unfused form")
+    warnings = _model_warnings(the_model, prompt, length)
+    if not the_model.generates:
+        length = 0
+    formats = _formats(chip, weights, activations, kv_cache)
+    request = Request(
+        model=the_model.name, chip=chip.name, batch=batch, prompt=prompt, generate=length, weights=formats.weights.name,
+        activations=formats.activations.name, kv_cache=formats.kv_cache.name, fidelity=fidelity, convention=convention,
+        logits=logits, routing=routing, fuse=fuse, fold=fold, seed=seed,
+    )  # fmt: skip
+    work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
+    return _run(request, work, chip, formats, chips, warnings, progress)
+
+
+def simulate_operator(
+    kind: str, *, on: Any, format: Name | Format | None = None, weights: Name | Format | None = None, fidelity: str = "event",
+    overrides: Mapping[str, object] | None = None, fold: bool = True, chips: int | str = 1, **dims: Any,
+) -> Run:  # fmt: skip
+    """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
+
+    Args:
+        kind: "matmul" (m, n, k: [m, k] x [k, n]), "attention" (batch, query, kv, heads, kv_heads, head_dim,
+            causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "add", "mul"
+            (elements, or rows and columns), "all_reduce" (bytes, devices).
+        on: chip by name, path or record.
+        format: of all operands; the chip's native one if not given.
+        weights: format of the second operand of matmul, or of K and V.
+        fidelity: "event" or "roofline".
+        overrides: dotted chip figures.
+        fold: as in `simulate`.
+        chips: as in `simulate`.
+        dims: the dimensions, by name.
+
+    Raises:
+        AccelsimError: a kind, dimension, name or number that is not allowed.
+    """
+    _choice("fidelity", fidelity, FIDELITIES)
+    chip = catalog.chip(on, overrides)
+    formats = _formats(chip, weights or format, format, weights or format)
+    op = single(kind, dims, formats)
+    request = Request(
+        model=op.name, chip=chip.name, batch=1, prompt=1, generate=0, weights=formats.weights.name,
+        activations=formats.activations.name, kv_cache=formats.kv_cache.name, fidelity=fidelity, fold=fold,
+    )  # fmt: skip
+    return _run(request, Single(op), chip, formats, chips, (), None)
+
+
+def _run(
+    request: Request, work: Passes, chip: Chip, formats: Formats, chips: int | str, warnings: tuple[str, ...],
+    progress: outcome.Progress | None,
+) -> Run:  # fmt: skip
+    device = device_for(chip, {form.name: form.bits for form in catalog_formats(chip, formats)})
+    used = memory.rows(work, float(device.capacity_bytes))
+    failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
+    if chips != 1:
+        failure = Infeasible(
+            "unsupported", f"{chips} chips: runs over several GPUs are not supported yet", set_by=("chips",), levers=("chips = 1",)
+        )
+    if failure:
+        return outcome.infeasible(request, failure, used, warnings)
+    evaluate = outcome.roofline if request.fidelity == "roofline" else outcome.event
+    return evaluate(request, work, device, used, (*warnings, UNCALIBRATED), progress)
+
+
+def catalog_formats(chip: Chip, formats: Formats) -> list[Format]:
+    """The formats that can reach the matrix unit: the run's own and those of the chip's rates."""
+    named = {name for row in getattr(chip, "peak", ()) for name in row.operands}
+    return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
+
+
+def _formats(
+    chip: Chip, weights: Name | Format | None, activations: Name | Format | None, kv_cache: Name | Format | None
+) -> Formats:
+    if isinstance(chip, LlmViewerChip):
+        device_for(chip, {})  # raises, and says what to do
+    native: Native = chip.native
+    own = catalog.format_(native.weights)
+    chosen = catalog.format_(weights or own)
+    return Formats(
+        chosen, catalog.format_(activations or native.activations), catalog.format_(kv_cache or native.kv_cache),
+        wide=chosen if chosen.bits_per_element >= own.bits_per_element else own,
+    )  # fmt: skip
+
+
+def _model_warnings(model: Model, prompt: int, generate: int) -> tuple[str, ...]:
+    warnings = []
+    total = prompt + (generate if model.generates and not model.encoder else 0)
+    if model.max_positions is not None and total > model.max_positions:
+        warnings.append(
+            f"prompt + generate = {total} tokens exceed the {model.max_positions} positions that {model.name} was made for; "
+            "times are given all the same"
+        )
+    if not model.generates and generate:
+        warnings.append(f"{model.name} is encoder-only: it has no decode phase, generate={generate} is ignored")
+    return tuple(warnings)
+
+
+def _choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RequestError(f"{name} = {value!r}: allowed are {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RequestError(f"{name} = {value!r}: expected a whole number of at least {least}")

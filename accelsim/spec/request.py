@@ -1,0 +1,48 @@
+"""What is asked of a model: how many sequences, how long, in which formats, counted how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIDELITIES = ("event", "roofline")
+CONVENTIONS = ("corrected", "llm-viewer")
+LOGITS = ("last", "all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One run, all names resolved.
+
+    Attributes:
+        model: name of the model.
+        chip: name of the chip.
+        batch: sequences.
+        prompt: tokens per sequence.
+        generate: tokens generated per sequence; the first comes from prefill.
+        weights: format of linear layers and experts.
+        activations: format between operators.
+        kv_cache: format of keys and values.
+        fidelity: "event" or "roofline".
+        convention: "corrected" or "llm-viewer".
+        logits: positions that lm_head covers in prefill, "last" or "all".
+        routing: popularity of experts.
+        fuse: merged projections, fused attention and element-wise chains.
+        fold: recurring segments are replayed.
+        seed: of everything drawn.
+    """
+
+    model: str
+    chip: str
+    batch: int
+    prompt: int
+    generate: int
+    weights: str
+    activations: str
+    kv_cache: str
+    fidelity: str = "event"
+    convention: str = "corrected"
+    logits: str = "last"
+    routing: str = "uniform"
+    fuse: bool = True
+    fold: bool = True
+    seed: int = 0
