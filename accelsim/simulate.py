@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike
 from typing import Any
 
 from accelsim import catalog
@@ -12,19 +11,18 @@ from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
+from accelsim.evaluate.resolve import Name, formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
 from accelsim.results import Run
-from accelsim.spec.device import Chip, Native
+from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
-from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Model
 from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, Request
 
 DEFAULT_GENERATE = 128
 UNCALIBRATED = "uncalibrated: constants are data-sheet figures and stated assumptions, none is fitted to this chip's kernels"
-Name = str | PathLike[str]
 
 
 def simulate(
@@ -86,7 +84,7 @@ def simulate(
     warnings = _model_warnings(the_model, prompt, length)
     if not the_model.generates:
         length = 0
-    formats = _formats(chip, weights, activations, kv_cache)
+    formats = formats_of(chip, weights, activations, kv_cache)
     request = Request(
         model=the_model.name, chip=chip.name, batch=batch, prompt=prompt, generate=length, weights=formats.weights.name,
         activations=formats.activations.name, kv_cache=formats.kv_cache.name, fidelity=fidelity, convention=convention,
@@ -120,7 +118,7 @@ def simulate_operator(
     """
     _choice("fidelity", fidelity, FIDELITIES)
     chip = catalog.chip(on, overrides)
-    formats = _formats(chip, weights or format, format, weights or format)
+    formats = formats_of(chip, weights or format, format, weights or format)
     op = single(kind, dims, formats)
     request = Request(
         model=op.name, chip=chip.name, batch=1, prompt=1, generate=0, weights=formats.weights.name,
@@ -133,7 +131,7 @@ def _run(
     request: Request, work: Passes, chip: Chip, formats: Formats, chips: int | str, warnings: tuple[str, ...],
     progress: outcome.Progress | None,
 ) -> Run:  # fmt: skip
-    device = device_for(chip, {form.name: form.bits for form in catalog_formats(chip, formats)})
+    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)})
     used = memory.rows(work, float(device.capacity_bytes))
     failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
     if chips != 1:
@@ -144,26 +142,6 @@ def _run(
         return outcome.infeasible(request, failure, used, warnings)
     evaluate = outcome.roofline if request.fidelity == "roofline" else outcome.event
     return evaluate(request, work, device, used, (*warnings, UNCALIBRATED), progress)
-
-
-def catalog_formats(chip: Chip, formats: Formats) -> list[Format]:
-    """The formats that can reach the matrix unit: the run's own and those of the chip's rates."""
-    named = {name for row in getattr(chip, "peak", ()) for name in row.operands}
-    return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
-
-
-def _formats(
-    chip: Chip, weights: Name | Format | None, activations: Name | Format | None, kv_cache: Name | Format | None
-) -> Formats:
-    if isinstance(chip, LlmViewerChip):
-        device_for(chip, {})  # raises, and says what to do
-    native: Native = chip.native
-    own = catalog.format_(native.weights)
-    chosen = catalog.format_(weights or own)
-    return Formats(
-        chosen, catalog.format_(activations or native.activations), catalog.format_(kv_cache or native.kv_cache),
-        wide=chosen if chosen.bits_per_element >= own.bits_per_element else own,
-    )  # fmt: skip
 
 
 def _model_warnings(model: Model, prompt: int, generate: int) -> tuple[str, ...]:

@@ -20,11 +20,8 @@ def device_for(chip: object, bits: Mapping[str, float], columns: Mapping[str, Nu
         columns: chip figures by dotted path that replace the description's, one value per design point.
 
     Raises:
-        RequestError: a description that only the llm-viewer convention can price.
+        RequestError: a description of a family that has no device.
     """
     if isinstance(chip, GpuChip):
         return Gpu(chip, bits, columns)
-    raise RequestError(
-        f"{getattr(chip, 'name', chip)} carries only the figures of LLM-Viewer: use convention llm-viewer with fidelity "
-        "roofline, or a chip of family gpu from `accelsim list arch`"
-    )
+    raise RequestError(f"{getattr(chip, 'name', chip)}: no device serves a description of this family")

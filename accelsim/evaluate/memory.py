@@ -17,7 +17,7 @@ def rows(work: Passes, capacity: float) -> Rows:
         graphs.append(("decode", work.decode(int(work.generate) - 1)))
     result = []
     for phase, graph in graphs:
-        weights, cache, held = work.footprint(phase, graph)
+        weights, cache, held = (float(value) for value in work.footprint(phase, graph))
         peak = weights + cache + held
         result.append(
             {

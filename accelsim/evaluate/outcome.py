@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from accelsim.engine.runner import Runner
 from accelsim.evaluate import event as events_
 from accelsim.evaluate import roofline as closed
 from accelsim.evaluate.phases import Passes
+from accelsim.evaluate.summary import PhaseTotals, summarise
+from accelsim.graph.numbers import maximum
 from accelsim.results import COLUMNS, Rows, Run, Tables
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.request import Request
@@ -23,17 +24,6 @@ Progress = Callable[[str, int, int], None]
 """Called with (phase, passes done, passes in all)."""
 
 NAN = float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """Totals of one phase, whatever evaluated it."""
-
-    name: str
-    steps: int
-    time_s: float
-    operators: Rows
-    energy_j: Mapping[str, float]
 
 
 def infeasible(request: Request, why: Infeasible, used: Rows, warnings: tuple[str, ...]) -> Run:
@@ -59,99 +49,122 @@ def event(
         if isinstance(done, Infeasible):
             return infeasible(request, done, used, warnings)
         outcomes.append(done)
+    operators: Rows = []
     phases = []
-    for done in outcomes:
+    for done, row in zip(outcomes, used, strict=True):
+        mine = events_.operator_rows(done, device)
+        operators += mine
         seconds = done.time_ps / PS_PER_S
-        energy = {k: float(v) for k, v in by_component_j(events_.energy_events(done), device).items()}
-        phases.append(Phase(done.name, done.steps, seconds, events_.operator_rows(done, device), _with_static(energy, seconds, device)))
+        phases.append(
+            PhaseTotals(
+                name=done.name, steps=done.steps, time_s=seconds, weights_bytes=row["weights_bytes"],
+                peak_memory_bytes=row["peak_bytes"], energy_j=_energy(events_.energy_events(done), seconds, device),
+                **{key: sum(line[key] for line in mine) for key in ("flops", "bytes", "dram_bytes")},
+            )
+        )  # fmt: skip
+    summary = summarise(phases, **request_figures(work, device), events=runner.events)
     return _assemble(
-        request, phases, device, used, warnings, events_.resource_rows(outcomes, device),
-        lambda: events_.timeline_rows(outcomes, device), runner.events,
+        request, phases, summary, operators, events_.resource_rows(outcomes, device), used,
+        lambda: events_.timeline_rows(outcomes, device), warnings,
     )  # fmt: skip
 
 
 def roofline(
     request: Request, work: Passes, device: Device, used: Rows, warnings: tuple[str, ...], progress: Progress | None
 ) -> Run:
-    """Prices the phases in closed form: the vectorised evaluation with one point."""
+    """Prices the phases in closed form: the vectorised evaluation with a single point."""
     totals = closed.evaluate(work, device, 1)
     if isinstance(totals, Infeasible):
         return infeasible(request, totals, used, warnings)
-    phases = []
-    for total in totals:
-        seconds = float(total.time_s[0])
-        energy = {k: float(np.ravel(v)[0]) for k, v in by_component_j(total.events, device).items()}
-        name = work.first if total is totals[0] else total.name
-        operators = closed.operator_rows(total, device, name=name)
-        phases.append(Phase(name, int(total.steps[0]), seconds, operators, _with_static(energy, seconds, device)))
+    columns = closed_totals(totals, work, device)
+    summary = {key: _first(value) for key, value in summarise(columns, **request_figures(work, device), events=0).items()}
+    phases = [
+        PhaseTotals(
+            name=column.name, steps=int(_first(column.steps)), energy_j={k: _first(v) for k, v in column.energy_j.items()},
+            **{
+                key: _first(getattr(column, key))
+                for key in ("time_s", "flops", "bytes", "dram_bytes", "weights_bytes", "peak_memory_bytes")
+            },
+        )
+        for column in columns
+    ]  # fmt: skip
+    operators = [row for total in totals for row in closed.operator_rows(total, device)]
     if progress:
         progress(phases[-1].name, 1, 1)
-    return _assemble(request, phases, device, used, warnings, closed.resource_rows(totals, device), list, 0)
+    return _assemble(request, phases, summary, operators, closed.resource_rows(totals, device), used, list, warnings)
 
 
-def _with_static(energy: dict[str, float], seconds: float, device: Device) -> dict[str, float]:
-    return {**dict.fromkeys(COMPONENTS, 0.0), **energy, "static": float(np.ravel(device.idle_w)[0]) * seconds}
+def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device) -> list[PhaseTotals]:
+    """Closed-form phases with energy and memory, a column per figure."""
+    result = []
+    for total in totals:
+        length = total.steps.shape
+        graph = work.prefill() if total.name == work.first else work.decode(maximum(work.generate - 1, 1))
+        weights, cache, held = work.footprint(total.name, graph)
+        moved = total.moved()
+        result.append(
+            PhaseTotals(
+                name=total.name, steps=total.steps, time_s=total.time_s, flops=total.flops, bytes=moved, dram_bytes=moved,
+                energy_j={k: _column(v, length) for k, v in _energy(total.events, total.time_s, device).items()},
+                weights_bytes=_column(weights, length), peak_memory_bytes=_column(weights + cache + held, length),
+            )
+        )  # fmt: skip
+    return result
+
+
+def _column(value: Any, shape: tuple[int, ...]) -> Any:
+    return np.broadcast_to(np.ravel(value) if np.ndim(value) else value, shape)
+
+
+def _first(value: Any) -> Any:
+    """The single point of a column, as a Python number."""
+    return np.ravel(value)[0].item() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _energy(events: Mapping[str, Any], seconds: Any, device: Device) -> dict[str, Any]:
+    """Joules by component, idle power times time included."""
+    spent = by_component_j(events, device)
+    idle = device.idle_w
+    static = (np.ravel(idle) if isinstance(idle, np.ndarray) else idle) * seconds
+    return {**dict.fromkeys(COMPONENTS, 0.0), **spent, "static": static}
+
+
+def request_figures(work: Passes, device: Device) -> dict[str, Any]:
+    """What the definitions need of request and chip; columns lose their second axis."""
+    figures = {
+        "batch": work.batch, "prompt": work.prompt, "generate": work.generate, "clock_hz": device.reference_clock_hz,
+        "limit_w": device.limit_w, "capacity_bytes": device.capacity_bytes,
+    }  # fmt: skip
+    return {key: np.ravel(value) if isinstance(value, np.ndarray) else value for key, value in figures.items()}
 
 
 def _assemble(
-    request: Request, phases: list[Phase], device: Device, used: Rows, warnings: tuple[str, ...], resources: Rows,
-    timeline: Callable[[], Rows], events: int,
+    request: Request, phases: list[PhaseTotals], summary: dict[str, Any], operators: Rows, resources: Rows, used: Rows,
+    timeline: Callable[[], Rows], warnings: tuple[str, ...],
 ) -> Run:  # fmt: skip
-    clock, limit = float(np.ravel(device.reference_clock_hz)[0]), float(np.ravel(device.limit_w)[0])
-    rows = [_phase_row(phase, clock, used) for phase in phases]
-    energy = {name: sum(phase.energy_j[name] for phase in phases) for name in COMPONENTS}
-    total_s, joules = sum(phase.time_s for phase in phases), sum(energy.values())
-    decode = next((phase for phase in phases if phase.name == "decode"), None)
-    moved = sum(row["dram_bytes"] for row in rows)
-    per_token = decode.time_s / decode.steps if decode else NAN
-    tokens = request.batch * (request.generate or request.prompt)
-    excess = max(0.0, *(row["average_power_w"] - limit for row in rows))
-    summary: dict[str, Any] = {
-        "prefill_time_s": phases[0].time_s,
-        "time_to_first_token_s": phases[0].time_s,
-        "decode_time_s": decode.time_s if decode else 0.0,
-        "time_per_output_token_s": per_token,
-        "total_time_s": total_s,
-        "tokens_per_s": tokens / total_s,
-        "decode_tokens_per_s": request.batch / per_token,
-        "cycles": round(total_s * clock),
-        "flops": sum(row["flops"] for row in rows),
-        "dram_bytes": moved,
-        "achieved_bandwidth_bytes_per_s": moved / total_s,
-        "energy_j": joules,
-        "energy_per_token_j": joules / tokens,
-        **{f"energy_{name}_j": value for name, value in energy.items()},
-        "average_power_w": joules / total_s,
-        "power_limit_w": limit,
-        "power_excess_w": excess,
-        **_memory_summary(used),
-        "events": events,
-    }
-    if excess:
+    clock = summary["cycles"] / summary["total_time_s"]
+    rows = [
+        {
+            "phase": phase.name, "steps": phase.steps, "time_s": phase.time_s, "cycles": round(phase.time_s * clock),
+            "flops": phase.flops, "bytes": phase.bytes, "dram_bytes": phase.dram_bytes,
+            "achieved_flops_per_s": phase.flops / phase.time_s, "achieved_bytes_per_s": phase.dram_bytes / phase.time_s,
+            "energy_j": phase.total_energy_j, "average_power_w": phase.average_power_w,
+            "peak_memory_bytes": phase.peak_memory_bytes,
+        }
+        for phase in phases
+    ]  # fmt: skip
+    if summary["power_excess_w"] > 0:
         worst = max(rows, key=lambda row: row["average_power_w"])
         warnings += (
-            f"average power in {worst['phase']} is {worst['average_power_w']:.0f} W, {excess:.0f} W above the board limit of "
-            f"{limit:.0f} W: the chip would lower its clock, which is not modelled; assumed energies are listed by `accelsim show`",
+            f"average power in {worst['phase']} is {worst['average_power_w']:.0f} W, {summary['power_excess_w']:.0f} W above the "
+            f"board limit of {summary['power_limit_w']:.0f} W: the chip would lower its clock, which is not modelled; "
+            "`accelsim show CHIP` lists which energies are assumed",
         )
-    tables = Tables(rows, [row for phase in phases for row in phase.operators], resources, used, timeline)
-    return Run(request, summary, tables, None, warnings)
-
-
-def _phase_row(phase: Phase, clock: float, used: Rows) -> dict[str, Any]:
-    ops = phase.operators
-    flops, moved = (sum(row[key] for row in ops) for key in ("flops", "dram_bytes"))
-    joules = sum(phase.energy_j.values())
-    return {
-        "phase": phase.name, "steps": phase.steps, "time_s": phase.time_s, "cycles": round(phase.time_s * clock), "flops": flops,
-        "bytes": sum(row["bytes"] for row in ops), "dram_bytes": moved, "achieved_flops_per_s": flops / phase.time_s,
-        "achieved_bytes_per_s": moved / phase.time_s, "energy_j": joules, "average_power_w": joules / phase.time_s,
-        "peak_memory_bytes": next((row["peak_bytes"] for row in used if row["phase"] == phase.name), NAN),
-    }  # fmt: skip
+    return Run(request, summary, Tables(rows, operators, resources, used, timeline), None, warnings)
 
 
 def _memory_summary(used: Rows) -> dict[str, Any]:
-    peak = max(row["peak_bytes"] for row in used)
     return {
-        "weights_bytes": used[0]["weights_bytes"], "peak_memory_bytes": peak, "memory_capacity_bytes": used[0]["capacity_bytes"],
-        "fits": all(row["fits"] for row in used),
+        "weights_bytes": used[0]["weights_bytes"], "peak_memory_bytes": max(row["peak_bytes"] for row in used),
+        "memory_capacity_bytes": used[0]["capacity_bytes"], "fits": all(row["fits"] for row in used),
     }  # fmt: skip

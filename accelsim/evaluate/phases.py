@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from accelsim.graph import build, footprint, transforms
 from accelsim.graph.attention import Formats
-from accelsim.graph.numbers import Number
+from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import Block, Graph, Operator
 from accelsim.graph.routing import Routing
 from accelsim.spec.model import Model
@@ -49,7 +49,7 @@ class Passes(Protocol):
         """All decode steps in order; an operator that did not change is the same object."""
         ...
 
-    def footprint(self, phase: str, graph: Graph) -> tuple[float, float, float]:
+    def footprint(self, phase: str, graph: Graph) -> tuple[Number, Number, Number]:
         """Bytes of weights, of KV cache at the end of the phase, and of the largest working set."""
         ...
 
@@ -98,20 +98,19 @@ class Work:
                 )
             )
 
-    def footprint(self, phase: str, graph: Graph) -> tuple[float, float, float]:
+    def footprint(self, phase: str, graph: Graph) -> tuple[Number, Number, Number]:
         """Bytes of weights, of KV cache at the end of the phase, and of the largest working set.
 
         A decoder behind an encoder keeps its own positions and the prompt's keys and values.
         """
-        generated = int(self.generate) - 1 if phase == "decode" else 0
-        context = 1 + generated if self.model.encoder else int(self.prompt) + generated
-        cache = (
-            footprint.kv_cache_bytes(self.model, self.formats, batch=self.batch, context=context, prompt=self.prompt)
-            if self.model.generates
-            else 0.0
-        )
-        weights = footprint.weight_bytes(self.prefill(), self.model)
-        return float(weights), float(cache), float(footprint.activation_bytes(graph))
+        generated = maximum(self.generate - 1, 0) if phase == "decode" else 0
+        context = 1 + generated if self.model.encoder else self.prompt + generated
+        cache: Number = 0.0
+        if self.model.generates:
+            cache = footprint.kv_cache_bytes(
+                self.model, self.formats, batch=self.batch, context=context, prompt=self.prompt
+            )
+        return footprint.weight_bytes(self.prefill(), self.model), cache, footprint.activation_bytes(graph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ class Single:
         """There are none."""
         return iter(())
 
-    def footprint(self, phase: str, graph: Graph) -> tuple[float, float, float]:
+    def footprint(self, phase: str, graph: Graph) -> tuple[Number, Number, Number]:
         """All operands count as activations."""
         return 0.0, 0.0, sum(float(t.bytes) for t in (*self.op.inputs, *self.op.outputs))
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from accelsim.devices.base import Device, Priced
 from accelsim.energy import by_resource_j, total_j
 from accelsim.evaluate.event import empty_row, finish
-from accelsim.evaluate.phases import Work
+from accelsim.evaluate.phases import Passes
 from accelsim.graph.operator import Graph, Operator, Role
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
@@ -78,7 +78,7 @@ def _sum(columns: Any) -> Column:
     return np.asarray(total, dtype=float)
 
 
-def evaluate(work: Work, device: Device, points: int) -> list[PhaseTotal] | Infeasible:
+def evaluate(work: Passes, device: Device, points: int) -> list[PhaseTotal] | Infeasible:
     """Prefill and decode of `points` design points.
 
     Args:
@@ -88,13 +88,13 @@ def evaluate(work: Work, device: Device, points: int) -> list[PhaseTotal] | Infe
     """
     one = np.ones((points, 1))
     phases: list[PhaseTotal] = []
-    prefill = PhaseTotal("prefill", np.ones(points))
+    prefill = PhaseTotal(work.first, np.ones(points))
     failed = _add(prefill, work.prefill(), device, one, points)
     if failed:
         return failed
     phases.append(prefill)
     most = int(np.max(work.generate)) - 1
-    if work.model.generates and most >= 1:
+    if most >= 1:
         steps = np.arange(1, most + 1, dtype=float)[None, :]
         weight = np.asarray(steps <= np.broadcast_to(np.asarray(work.generate, dtype=float), (points, 1)) - 1, dtype=float)
         decode = PhaseTotal("decode", weight.sum(axis=1))
@@ -132,14 +132,14 @@ def _add(phase: PhaseTotal, graph: Graph, device: Device, weight: Column, points
     return None
 
 
-def operator_rows(phase: PhaseTotal, device: Device, *, name: str, point: int = 0) -> Rows:
+def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
     """Rows of one point, as event mode gives them."""
     status = device.status(device.roofline_constants)
     rows: dict[str, dict[str, Any]] = {}
     terms: dict[str, dict[str, float]] = {}
     for total in phase.operators.values():
         key = total.op.name
-        row = rows.setdefault(key, empty_row(name, total.op, total.priced.priced_by, status))
+        row = rows.setdefault(key, empty_row(phase.name, total.op, total.priced.priced_by, status))
         row["count"] += round(total.count[point])
         row["flops"] += float(total.flops[point])
         for column, role in (("weight_bytes", "weight"), ("kv_bytes", "kv_cache"), ("activation_bytes", "activation")):

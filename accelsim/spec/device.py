@@ -270,8 +270,7 @@ class GpuChip(Description):
         return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
-Chip = GpuChip
-"""Any chip that accelsim knows; a union tagged by `family` once there are more."""
+
 
 DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "memory.pin_rate", "link", "energy.link"})
 """Numeric fields that explain other fields or wait for runs over several chips: no result depends on them."""

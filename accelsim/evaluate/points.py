@@ -1,0 +1,113 @@
+"""Whole-model roofline of many design points at once.
+
+Points may differ in request (batch, prompt, generate), formats, and in the chip figures of
+`accelsim.mapping.gpu.figures.COLUMNS`. What changes the graph, the formats, is grouped; the rest are columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from accelsim import catalog
+from accelsim.devices.families import device_for
+from accelsim.errors import RequestError, UnknownNameError
+from accelsim.evaluate import roofline
+from accelsim.evaluate.outcome import closed_totals, request_figures
+from accelsim.evaluate.phases import Work
+from accelsim.evaluate.resolve import formats_of, reachable
+from accelsim.evaluate.summary import summarise
+from accelsim.graph.routing import Routing
+from accelsim.mapping.gpu.figures import COLUMNS
+from accelsim.spec.chip import Chip
+from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.model import Model
+
+REQUEST: Final = ("batch", "prompt", "generate")
+FORMATS: Final = ("weights", "activations", "kv_cache")
+CHUNK: Final = 4096
+"""Points evaluated together: temporaries of one operator then stay in the processor's cache."""
+
+Column = npt.NDArray[Any]
+
+
+def evaluate_points(
+    model: Model, chip: Chip, points: Mapping[str, Any], *, logits: str = "last", routing: Routing | None = None, fuse: bool = True
+) -> dict[str, Column]:
+    """The summary metrics of every point, as `simulate(fidelity="roofline")` gives them.
+
+    Args:
+        model: the model.
+        chip: the chip that points vary.
+        points: column name -> values or one value for all. Names: batch, prompt, generate; weights,
+            activations, kv_cache (names of formats); dotted chip figures in SI units.
+        logits: as in `simulate`.
+        routing: popularity of experts, uniform if not given.
+        fuse: as in `simulate`.
+
+    Returns:
+        Metric -> array with one value per point. Metrics of points whose formats the chip cannot
+        multiply are NaN; points that do not fit are priced and say `fits` = False.
+
+    Raises:
+        UnknownNameError: a column that is none of these.
+        RequestError: columns of different lengths, or a request below 1.
+    """
+    known = (*REQUEST, *FORMATS, *COLUMNS)
+    for name in points:
+        if name not in known:
+            raise UnknownNameError("column", name, known, hint=f"columns: {', '.join(known)}")
+    lengths = {name: len(values) for name, values in points.items() if np.ndim(values)}
+    if len(set(lengths.values())) > 1:
+        raise RequestError(f"points: columns of different lengths: {lengths}")
+    count = next(iter(lengths.values()), 1)
+    columns = {name: np.asarray(points.get(name, default), dtype=float) for name, default in zip(REQUEST, (1, 2048, 2), strict=True)}
+    for name, values in columns.items():
+        if np.any(values < (0 if name == "generate" else 1)) or np.any(values != np.floor(values)):
+            raise RequestError(f"points: {name} must be whole numbers of at least {0 if name == 'generate' else 1}")
+    columns |= {name: np.asarray(points[name], dtype=float) for name in COLUMNS if name in points}
+    result: dict[str, Column] = {}
+    for names, chosen in _by_formats(points, count):
+        formats = formats_of(chip, *names)
+        bits = {form.name: form.bits for form in reachable(chip, formats)}
+        for start in range(0, len(chosen), CHUNK):
+            part = chosen[start : start + CHUNK]
+            mine = {name: (values[part, None] if values.ndim else float(values)) for name, values in columns.items()}
+            work = Work(
+                model, formats, mine["batch"], mine["prompt"], mine["generate"] if model.generates else 0.0, logits,
+                routing or Routing(), fuse,
+            )  # fmt: skip
+            device = device_for(chip, bits, {name: mine[name] for name in COLUMNS if name in mine})
+            totals = roofline.evaluate(work, device, len(part))
+            if isinstance(totals, Infeasible):
+                continue
+            metrics = summarise(closed_totals(totals, work, device), **request_figures(work, device), events=0)
+            for name, values in metrics.items():
+                if name not in result:
+                    result[name] = np.zeros(count, dtype=bool) if name == "fits" else np.full(count, np.nan)
+                result[name][part] = values
+    return result
+
+
+def _by_formats(points: Mapping[str, Any], count: int) -> Iterator[tuple[tuple[Any, ...], npt.NDArray[np.intp]]]:
+    """Groups of points with one triple of formats."""
+    codes = np.zeros(count, dtype=np.intp)
+    tables: list[list[Any]] = []
+    for name in FORMATS:
+        values = points.get(name)
+        if np.ndim(values) == 0:
+            tables.append([values])
+            continue
+        table = list(dict.fromkeys(values))
+        index = {value: position for position, value in enumerate(table)}
+        codes = codes * len(table) + np.fromiter((index[value] for value in values), dtype=np.intp, count=count)
+        tables.append(table)
+    for code in np.unique(codes):
+        rest, names = int(code), []
+        for table in reversed(tables):
+            rest, position = divmod(rest, len(table)) if len(table) > 1 else (rest, 0)
+            names.append(table[position])
+        yield tuple(reversed(names)), np.flatnonzero(codes == code)
