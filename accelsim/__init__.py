@@ -1,8 +1,8 @@
 """accelsim: how fast, with how much energy and memory traffic, a Transformer runs on a chip.
 
-    import accelsim
-    run = accelsim.simulate("llama-2-7b", "h100-sxm", prompt=2048, generate=128)
-    run.summary["time_per_output_token_s"]; run.operators; run.plot.roofline()
+import accelsim
+run = accelsim.simulate("llama-2-7b", "h100-sxm", prompt=2048, generate=128)
+run.summary["time_per_output_token_s"]; run.operators; run.plot.roofline()
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ __all__ = ["AccelsimError", "Infeasible", "Run", "chip", "model", "simulate", "s
 
 # name -> module; loaded on first use, so that `import accelsim` stays fast
 _HOME = {
-    "AccelsimError": "errors", "Infeasible": "spec.infeasible", "Run": "results", "chip": "catalog", "model": "catalog",
-    "simulate": "simulate", "simulate_operator": "simulate",
-}  # fmt: skip
+    "AccelsimError": "errors",
+    "Infeasible": "spec.infeasible",
+    "Run": "results",
+    "chip": "catalog",
+    "model": "catalog",
+    "simulate": "simulate",
+    "simulate_operator": "simulate",
+}
 
 
 def __getattr__(name: str) -> Any:

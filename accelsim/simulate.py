@@ -22,16 +22,34 @@ from accelsim.spec.model import Model
 from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, Request
 
 DEFAULT_GENERATE = 128
-UNCALIBRATED = "uncalibrated: constants are data-sheet figures and stated assumptions, none is fitted to this chip's kernels"
+UNCALIBRATED = (
+    "uncalibrated: constants are data-sheet figures and stated assumptions, none is fitted to this chip's kernels"
+)
 
 
 def simulate(
-    model: Name | Model, on: Any, *, batch: int = 1, prompt: int = 2048, generate: int | None = None,
-    weights: Name | Format | None = None, activations: Name | Format | None = None, kv_cache: Name | Format | None = None,
-    fidelity: str = "event", convention: str = "corrected", seed: int = 0, chips: int | str = 1,
-    overrides: Mapping[str, object] | None = None, fold: bool = True, fuse: bool = True, flash: bool | None = None,
-    logits: str = "last", routing: str = "uniform", progress: outcome.Progress | None = None, **unknown: object,
-) -> Run:  # fmt: skip
+    model: Name | Model,
+    on: Any,
+    *,
+    batch: int = 1,
+    prompt: int = 2048,
+    generate: int | None = None,
+    weights: Name | Format | None = None,
+    activations: Name | Format | None = None,
+    kv_cache: Name | Format | None = None,
+    fidelity: str = "event",
+    convention: str = "corrected",
+    seed: int = 0,
+    chips: int | str = 1,
+    overrides: Mapping[str, object] | None = None,
+    fold: bool = True,
+    fuse: bool = True,
+    flash: bool | None = None,
+    logits: str = "last",
+    routing: str = "uniform",
+    progress: outcome.Progress | None = None,
+    **unknown: object,
+) -> Run:
     """Prefill and decode of one model on one chip.
 
     Args:
@@ -56,6 +74,7 @@ def simulate(
         logits: positions that lm_head covers in prefill: "last" or "all".
         routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
         progress: called during the run.
+        unknown: refused, with the nearest keyword.
 
     Returns:
         The run; `run.infeasible` says why if it could not take place.
@@ -76,9 +95,17 @@ def simulate(
         from accelsim.evaluate import viewer
 
         return viewer.run(
-            the_model, chip, batch=batch, prompt=prompt, generate=length, weights=weights, activations=activations,
-            kv_cache=kv_cache, fidelity=fidelity, flash=bool(flash),
-        )  # fmt: skip
+            the_model,
+            chip,
+            batch=batch,
+            prompt=prompt,
+            generate=length,
+            weights=weights,
+            activations=activations,
+            kv_cache=kv_cache,
+            fidelity=fidelity,
+            flash=bool(flash),
+        )
     if flash is not None:
         raise RequestError("flash belongs to convention llm-viewer; here fuse=False gives the unfused form")
     warnings = _model_warnings(the_model, prompt, length)
@@ -86,18 +113,38 @@ def simulate(
         length = 0
     formats = formats_of(chip, weights, activations, kv_cache)
     request = Request(
-        model=the_model.name, chip=chip.name, batch=batch, prompt=prompt, generate=length, weights=formats.weights.name,
-        activations=formats.activations.name, kv_cache=formats.kv_cache.name, fidelity=fidelity, convention=convention,
-        logits=logits, routing=routing, fuse=fuse, fold=fold, seed=seed,
-    )  # fmt: skip
+        model=the_model.name,
+        chip=chip.name,
+        batch=batch,
+        prompt=prompt,
+        generate=length,
+        weights=formats.weights.name,
+        activations=formats.activations.name,
+        kv_cache=formats.kv_cache.name,
+        fidelity=fidelity,
+        convention=convention,
+        logits=logits,
+        routing=routing,
+        fuse=fuse,
+        fold=fold,
+        seed=seed,
+    )
     work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
     return _run(request, work, chip, formats, chips, warnings, progress)
 
 
 def simulate_operator(
-    kind: str, *, on: Any, format: Name | Format | None = None, weights: Name | Format | None = None, fidelity: str = "event",
-    overrides: Mapping[str, object] | None = None, fold: bool = True, chips: int | str = 1, **dims: Any,
-) -> Run:  # fmt: skip
+    kind: str,
+    *,
+    on: Any,
+    format: Name | Format | None = None,
+    weights: Name | Format | None = None,
+    fidelity: str = "event",
+    overrides: Mapping[str, object] | None = None,
+    fold: bool = True,
+    chips: int | str = 1,
+    **dims: Any,
+) -> Run:
     """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
 
     Args:
@@ -121,22 +168,38 @@ def simulate_operator(
     formats = formats_of(chip, weights or format, format, weights or format)
     op = single(kind, dims, formats)
     request = Request(
-        model=op.name, chip=chip.name, batch=1, prompt=1, generate=0, weights=formats.weights.name,
-        activations=formats.activations.name, kv_cache=formats.kv_cache.name, fidelity=fidelity, fold=fold,
-    )  # fmt: skip
+        model=op.name,
+        chip=chip.name,
+        batch=1,
+        prompt=1,
+        generate=0,
+        weights=formats.weights.name,
+        activations=formats.activations.name,
+        kv_cache=formats.kv_cache.name,
+        fidelity=fidelity,
+        fold=fold,
+    )
     return _run(request, Single(op), chip, formats, chips, (), None)
 
 
 def _run(
-    request: Request, work: Passes, chip: Chip, formats: Formats, chips: int | str, warnings: tuple[str, ...],
+    request: Request,
+    work: Passes,
+    chip: Chip,
+    formats: Formats,
+    chips: int | str,
+    warnings: tuple[str, ...],
     progress: outcome.Progress | None,
-) -> Run:  # fmt: skip
+) -> Run:
     device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)})
     used = memory.rows(work, float(device.capacity_bytes))
     failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
     if chips != 1:
         failure = Infeasible(
-            "unsupported", f"{chips} chips: runs over several GPUs are not supported yet", set_by=("chips",), levers=("chips = 1",)
+            "unsupported",
+            f"{chips} chips: runs over several GPUs are not supported yet",
+            set_by=("chips",),
+            levers=("chips = 1",),
         )
     if failure:
         return outcome.infeasible(request, failure, used, warnings)
@@ -149,8 +212,8 @@ def _model_warnings(model: Model, prompt: int, generate: int) -> tuple[str, ...]
     total = prompt + (generate if model.generates and not model.encoder else 0)
     if model.max_positions is not None and total > model.max_positions:
         warnings.append(
-            f"prompt + generate = {total} tokens exceed the {model.max_positions} positions that {model.name} was made for; "
-            "times are given all the same"
+            f"prompt + generate = {total} tokens exceed the {model.max_positions} positions that {model.name} was "
+            "made for; times are given all the same"
         )
     if not model.generates and generate:
         warnings.append(f"{model.name} is encoder-only: it has no decode phase, generate={generate} is ignored")

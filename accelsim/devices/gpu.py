@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, price
@@ -100,22 +101,20 @@ class Gpu:
 
     def status(self, constants: Iterable[str]) -> str:
         """The weakest status among figures, by dotted path; a table's name stands for all its keys."""
-        worst = 0
-        for path in constants:
-            worst = max(worst, max(STATUSES.index(status) for _, _, status in self.constant(path)))
-        return STATUSES[worst]
+        found = [STATUSES.index(status) for path in constants for _, _, status in self.constant(path)]
+        return STATUSES[max(found, default=0)]
 
     def constant(self, path: str) -> list[tuple[str, str, str]]:
         """(path, source, status) of a figure, or of every row of a table."""
-        parts = path.split(".")
-        table = self.chip
-        for part in parts[:-1]:
+        *tables, key = path.split(".")
+        table: Any = self.chip
+        for part in tables:
             table = getattr(table, part)
-        last = getattr(table, parts[-1], None)
-        if isinstance(last, tuple):
-            return [(f"{path}.{i}", row.source, row.status) for i, row in enumerate(last)]
-        if isinstance(last, Figures):
-            keys = (*last.measured, *last.derived, *last.assumed)
-            return [(path, last.source, max([last.status_of(k) for k in keys] or [last.status], key=STATUSES.index))]
-        assert isinstance(table, Figures)
-        return [(path, table.source, table.status_of(parts[-1]))]
+        found = getattr(table, key, None)
+        if isinstance(found, tuple):
+            return [(f"{path}.{i}", row.source, row.status) for i, row in enumerate(found)]
+        if isinstance(found, Figures):
+            keys = (*found.measured, *found.derived, *found.assumed)
+            weakest = max([found.status, *map(found.status_of, keys)], key=STATUSES.index)
+            return [(path, found.source, weakest)]
+        return [(path, table.source, table.status_of(key))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import simpy
 
@@ -38,8 +38,8 @@ class Active:
     left: float = 1.0
     rate: float = 0.0
     limit: str = ""
-    moved: dict[str, int] | None = None
-    limits_ps: dict[str, int] | None = None
+    moved: dict[str, int] = field(default_factory=dict)
+    limits_ps: dict[str, int] = field(default_factory=dict)
 
 
 class Fabric:
@@ -62,7 +62,7 @@ class Fabric:
         """Begins a flow; its `done` event triggers when all amounts are served."""
         self._settle()
         self._count += 1
-        active = Active(flow, label, self._env.event(), self._count, moved={}, limits_ps={})
+        active = Active(flow, label, self._env.event(), self._count)
         self._active.append(active)
         self._share()
         self._schedule()
@@ -74,14 +74,13 @@ class Fabric:
 
     def _settle(self) -> None:
         """Books the progress since the last change of rates."""
-        now, since = self._env.now, self._since
+        now, since = int(self._env.now), self._since
         self._since = now
         if now == since or not self._active:
             return
         users: dict[str, list[tuple[str, int]]] = {}
         for active in self._active:
             active.left -= active.rate * ((now - since) / PS_PER_S)
-            assert active.limits_ps is not None and active.moved is not None
             active.limits_ps[active.limit] = active.limits_ps.get(active.limit, 0) + now - since
             finished = active.left * active.flow.alone_s * PS_PER_S <= _NOISE_PS
             for name, units, _ in active.flow.amounts:
@@ -145,8 +144,8 @@ def _max_min(flows: list[Flow], caps: list[float], resources: Mapping[str, Resou
     """
     users: dict[str, list[tuple[int, float]]] = {}
     for index, flow in enumerate(flows):
-        for name, units, share in flow.amounts:
-            users.setdefault(name, []).append((index, float(units)))
+        for name, amount, _ in flow.amounts:
+            users.setdefault(name, []).append((index, float(amount)))
     shared = {name: list_ for name, list_ in users.items() if len(list_) > 1}
     granted: list[dict[str, float]] = [{} for _ in flows]
     for _ in range(_ROUNDS):
@@ -157,8 +156,8 @@ def _max_min(flows: list[Flow], caps: list[float], resources: Mapping[str, Resou
                 others = [rate for other, rate in granted[index].items() if other != name]
                 bounds.append(min([caps[index], *others]) * units)
             allotted = _water_fill(resources[name].rate, bounds)
-            for (index, units), amount in zip(members, allotted, strict=True):
-                rate = amount / units
+            for (index, units), granted_units in zip(members, allotted, strict=True):
+                rate = granted_units / units
                 if abs(rate - granted[index].get(name, -1.0)) > 1e-12 * rate:
                     granted[index][name] = rate
                     changed = True

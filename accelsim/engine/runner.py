@@ -159,14 +159,18 @@ Process = Generator[simpy.Event, Any, None]
 
 
 def _kernel(
-    env: simpy.Environment, fabric: Fabric, kernel: Kernel, resources: Mapping[str, Resource],
-    waits: list[simpy.Process], records: dict[Kernel, KernelRecord],
-) -> Process:  # fmt: skip
+    env: simpy.Environment,
+    fabric: Fabric,
+    kernel: Kernel,
+    resources: Mapping[str, Resource],
+    waits: list[simpy.Process],
+    records: dict[Kernel, KernelRecord],
+) -> Process:
     """One kernel: wait, launch, then its phases in their order."""
     for process in waits:
         if not process.processed:
             yield process
-    record = records[kernel] = KernelRecord(env.now)
+    record = records[kernel] = KernelRecord(int(env.now))
     launch = seconds_to_ps(kernel.launch_s)
     if launch:
         yield env.timeout(launch)
@@ -181,20 +185,29 @@ def _kernel(
             names = ((previous,) if previous else ()) if phase.after is None else phase.after
             missing = [name for name in names if name not in running]
             if missing:
-                raise ScheduleError(f"kernel {kernel.name}: phase {phase.name} waits for {missing[0]!r}, which is not before it")
+                raise ScheduleError(
+                    f"kernel {kernel.name}: phase {phase.name} waits for {missing[0]!r}, which is not before it"
+                )
             before = [running[name] for name in names]
-            running[phase.name] = env.process(_waiting_phase(env, fabric, kernel.name, phase, resources, record, before))
+            running[phase.name] = env.process(
+                _waiting_phase(env, fabric, kernel.name, phase, resources, record, before)
+            )
             previous = phase.name
         for process in running.values():
             if not process.processed:
                 yield process
-    record.end_ps = env.now
+    record.end_ps = int(env.now)
 
 
 def _waiting_phase(
-    env: simpy.Environment, fabric: Fabric, label: str, phase: Phase, resources: Mapping[str, Resource],
-    record: KernelRecord, waits: list[simpy.Process],
-) -> Process:  # fmt: skip
+    env: simpy.Environment,
+    fabric: Fabric,
+    label: str,
+    phase: Phase,
+    resources: Mapping[str, Resource],
+    record: KernelRecord,
+    waits: list[simpy.Process],
+) -> Process:
     for process in waits:
         if not process.processed:
             yield process
@@ -202,7 +215,12 @@ def _waiting_phase(
 
 
 def _phase(
-    env: simpy.Environment, fabric: Fabric, label: str, phase: Phase, resources: Mapping[str, Resource], record: KernelRecord
+    env: simpy.Environment,
+    fabric: Fabric,
+    label: str,
+    phase: Phase,
+    resources: Mapping[str, Resource],
+    record: KernelRecord,
 ) -> Process:
     """Fill, steady part, drain and store, each shared with whatever else runs."""
     for flow in flows(phase, resources):
@@ -213,7 +231,5 @@ def _phase(
         if flow.amounts:
             active = fabric.start(flow, label)
             yield active.done
-            for limit, duration in (active.limits_ps or {}).items():
+            for limit, duration in active.limits_ps.items():
                 record.add(limit, duration)
-
-

@@ -97,10 +97,25 @@ def _empty(phase: str, kernel: Kernel, status: str) -> dict[str, Any]:
 def empty_row(phase: str, op: Operator, priced_by: str, status: str) -> dict[str, Any]:
     """An operator's row before anything is added."""
     return {
-        "phase": phase, "name": op.name, "kind": str(op.kind), "count": 0, "flops": 0.0, "bytes": 0.0, "weight_bytes": 0.0,
-        "kv_bytes": 0.0, "activation_bytes": 0.0, "dram_bytes": 0.0, "intensity_flops_per_byte": 0.0, "time_s": 0.0, "bound": "",
-        "achieved_flops_per_s": 0.0, "achieved_bytes_per_s": 0.0, "energy_j": 0.0, "priced_by": priced_by, "status": status,
-    }  # fmt: skip
+        "phase": phase,
+        "name": op.name,
+        "kind": str(op.kind),
+        "count": 0,
+        "flops": 0.0,
+        "bytes": 0.0,
+        "weight_bytes": 0.0,
+        "kv_bytes": 0.0,
+        "activation_bytes": 0.0,
+        "dram_bytes": 0.0,
+        "intensity_flops_per_byte": 0.0,
+        "time_s": 0.0,
+        "bound": "",
+        "achieved_flops_per_s": 0.0,
+        "achieved_bytes_per_s": 0.0,
+        "energy_j": 0.0,
+        "priced_by": priced_by,
+        "status": status,
+    }
 
 
 def _accumulate(row: dict[str, Any], kernel: Kernel, ran: KernelRecord, times: int, device: Device) -> None:
@@ -151,19 +166,30 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
                     energy[name] += times * float(joules)
     rows: Rows = [
         {
-            "resource": name, "unit": resource.unit, "count": resource.count, "busy_s": busy[name] / PS_PER_S,
-            "utilization": amount[name] / (resource.rate * total_ps / PS_PER_S) if total_ps else 0.0, "amount": amount[name],
-            "bytes": amount[name] if resource.unit == "B" else 0, "energy_j": energy[name],
+            "resource": name,
+            "unit": resource.unit,
+            "count": resource.count,
+            "busy_s": busy[name] / PS_PER_S,
+            "utilization": amount[name] / (resource.rate * total_ps / PS_PER_S) if total_ps else 0.0,
+            "amount": amount[name],
+            "bytes": amount[name] if resource.unit == "B" else 0,
+            "energy_j": energy[name],
         }
         for name, resource in device.resources.items()
-    ]  # fmt: skip
+    ]
     seconds = total_ps / PS_PER_S
     rows.append(
         {
-            "resource": STATIC, "unit": "ps", "count": 1, "busy_s": seconds, "utilization": 1.0 if total_ps else 0.0,
-            "amount": total_ps, "bytes": 0, "energy_j": float(device.idle_w) * seconds,
+            "resource": STATIC,
+            "unit": "ps",
+            "count": 1,
+            "busy_s": seconds,
+            "utilization": 1.0 if total_ps else 0.0,
+            "amount": total_ps,
+            "bytes": 0,
+            "energy_j": float(device.idle_w) * seconds,
         }
-    )  # fmt: skip
+    )
     return rows
 
 
@@ -182,20 +208,33 @@ def timeline_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
                     unit = device.resources[row.resource].unit
                     rows.append(
                         {
-                            "resource": row.resource, "name": row.name, "phase": outcome.name, "start_ps": start + row.start_ps,
-                            "end_ps": start + row.end_ps, "amount": row.amount, "bytes": row.amount if unit == "B" else 0,
-                            "energy_j": row.amount * joules.get(row.resource, 0.0), "repeat": executed.repeat,
+                            "resource": row.resource,
+                            "name": row.name,
+                            "phase": outcome.name,
+                            "start_ps": start + row.start_ps,
+                            "end_ps": start + row.end_ps,
+                            "amount": row.amount,
+                            "bytes": row.amount if unit == "B" else 0,
+                            "energy_j": row.amount * joules.get(row.resource, 0.0),
+                            "repeat": executed.repeat,
                             "period_ps": executed.period_ps,
                         }
-                    )  # fmt: skip
+                    )
         seconds = outcome.time_ps / PS_PER_S
         rows.append(
             {
-                "resource": STATIC, "name": "idle power", "phase": outcome.name, "start_ps": outcome.start_ps,
-                "end_ps": outcome.start_ps + outcome.time_ps, "amount": outcome.time_ps, "bytes": 0,
-                "energy_j": float(device.idle_w) * seconds, "repeat": 1, "period_ps": outcome.time_ps,
+                "resource": STATIC,
+                "name": "idle power",
+                "phase": outcome.name,
+                "start_ps": outcome.start_ps,
+                "end_ps": outcome.start_ps + outcome.time_ps,
+                "amount": outcome.time_ps,
+                "bytes": 0,
+                "energy_j": float(device.idle_w) * seconds,
+                "repeat": 1,
+                "period_ps": outcome.time_ps,
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -209,4 +248,3 @@ def _joules_per_unit(record: SegmentRecord, device: Device) -> dict[str, float]:
     for row in record.rows:
         served[row.resource] = served.get(row.resource, 0) + row.amount
     return {name: joules / served[name] for name, joules in energy.items() if served.get(name)}
-

@@ -21,10 +21,15 @@ def rows(work: Passes, capacity: float) -> Rows:
         peak = weights + cache + held
         result.append(
             {
-                "phase": phase, "weights_bytes": weights, "kv_cache_bytes": cache, "activations_bytes": held, "peak_bytes": peak,
-                "capacity_bytes": capacity, "fits": peak <= capacity,
+                "phase": phase,
+                "weights_bytes": weights,
+                "kv_cache_bytes": cache,
+                "activations_bytes": held,
+                "peak_bytes": peak,
+                "capacity_bytes": capacity,
+                "fits": peak <= capacity,
             }
-        )  # fmt: skip
+        )
     return result
 
 
@@ -38,8 +43,8 @@ def does_not_fit(work: Passes, used: Rows, capacity: float, chip: str) -> Infeas
     return Infeasible(
         kind="capacity",
         reason=(
-            f"{show(weights, 'B')} of weights, {show(cache, 'B')} of KV cache and {show(held, 'B')} of activations do not fit "
-            f"{show(capacity, 'B')} of {chip} memory: {show(missing, 'B')} too much"
+            f"{show(weights, 'B')} of weights, {show(cache, 'B')} of KV cache and {show(held, 'B')} of activations "
+            f"do not fit {show(capacity, 'B')} of {chip} memory: {show(missing, 'B')} too much"
         ),
         demand=worst["peak_bytes"],
         bound=capacity,
@@ -62,6 +67,10 @@ def _levers(work: Passes, weights: float, cache: float, held: float, capacity: f
         levers.append(f"--batch {fitting} instead of {work.batch}")
     if weights < capacity and int(work.batch) == 1 and cache:
         tokens = int(work.prompt) + int(work.generate)
-        levers.append(f"about {max(0, int((capacity - weights - held) / cache * tokens))} tokens of context instead of {tokens}")
-    levers.append(f"{ceil((weights + cache + held) / capacity)} chips of this memory (several chips are not supported yet)")
+        levers.append(
+            f"about {max(0, int((capacity - weights - held) / cache * tokens))} tokens of context instead of {tokens}"
+        )
+    levers.append(
+        f"{ceil((weights + cache + held) / capacity)} chips of this memory (several chips are not supported yet)"
+    )
     return levers

@@ -10,17 +10,27 @@ from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Kind, Operator, Role, Tensor
 
 _ELEMENTWISE = {
-    "add": Kind.ADD, "mul": Kind.MULTIPLY, "relu": Kind.ACTIVATION, "gelu": Kind.ACTIVATION, "silu": Kind.ACTIVATION,
-    "softmax": Kind.SOFTMAX, "layernorm": Kind.NORM, "rmsnorm": Kind.NORM,
-}  # fmt: skip
+    "add": Kind.ADD,
+    "mul": Kind.MULTIPLY,
+    "relu": Kind.ACTIVATION,
+    "gelu": Kind.ACTIVATION,
+    "silu": Kind.ACTIVATION,
+    "softmax": Kind.SOFTMAX,
+    "layernorm": Kind.NORM,
+    "rmsnorm": Kind.NORM,
+}
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "matmul": ("m", "n", "k"), "attention": ("query", "kv", "heads", "head_dim"), "all_reduce": ("bytes", "devices"),
-    **{name: () for name in _ELEMENTWISE},
-}  # fmt: skip
+    "matmul": ("m", "n", "k"),
+    "attention": ("query", "kv", "heads", "head_dim"),
+    "all_reduce": ("bytes", "devices"),
+    **dict.fromkeys(_ELEMENTWISE, ()),
+}
 _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
-    "matmul": {"batch": 1}, "attention": {"batch": 1, "kv_heads": None, "causal": False, "window": None}, "all_reduce": {},
+    "matmul": {"batch": 1},
+    "attention": {"batch": 1, "kv_heads": None, "causal": False, "window": None},
+    "all_reduce": {},
     **{name: {"elements": None, "rows": None, "columns": None} for name in _ELEMENTWISE},
-}  # fmt: skip
+}
 KINDS = tuple(_REQUIRED)
 """Operators that can be run on their own."""
 
@@ -37,8 +47,14 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
     allowed = (*_REQUIRED[kind], *_OPTIONAL[kind])
     for name, value in dims.items():
         if name not in allowed:
-            raise RequestError(f"{kind}: unknown dimension {name!r}{did_you_mean(name, allowed)}; it takes {', '.join(allowed)}")
-        if name != "causal" and value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise RequestError(
+                f"{kind}: unknown dimension {name!r}{did_you_mean(name, allowed)}; it takes {', '.join(allowed)}"
+            )
+        if (
+            name != "causal"
+            and value is not None
+            and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
+        ):
             raise RequestError(f"{kind}: {name} = {value!r}: expected a whole number of at least 1")
     missing = [name for name in _REQUIRED[kind] if name not in dims]
     if missing:
@@ -49,7 +65,9 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
     if kind == "attention":
         return _attention(given, formats)
     if kind == "all_reduce":
-        tensor = Tensor("data", (given["bytes"] / formats.activations.bytes_per_element,), Role.ACTIVATION, formats.activations)
+        tensor = Tensor(
+            "data", (given["bytes"] / formats.activations.bytes_per_element,), Role.ACTIVATION, formats.activations
+        )
         return Operator(name=kind, kind=Kind.ALL_REDUCE, dims=given, inputs=(tensor,), outputs=(tensor,))
     return _elementwise(kind, given, formats)
 
@@ -57,13 +75,15 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
 def _matmul(d: Mapping[str, Any], formats: Formats) -> Operator:
     batch = d["batch"]
     return Operator(
-        name="matmul", kind=Kind.MATMUL, dims={key: d[key] for key in ("m", "n", "k", "batch")},
+        name="matmul",
+        kind=Kind.MATMUL,
+        dims={key: d[key] for key in ("m", "n", "k", "batch")},
         inputs=(
             Tensor("a", (batch, d["m"], d["k"]), Role.ACTIVATION, formats.activations),
             Tensor("b", (batch, d["k"], d["n"]), Role.WEIGHT, formats.weights),
         ),
         outputs=(Tensor("c", (batch, d["m"], d["n"]), Role.ACTIVATION, formats.activations),),
-    )  # fmt: skip
+    )
 
 
 def _attention(d: Mapping[str, Any], formats: Formats) -> Operator:
@@ -71,22 +91,32 @@ def _attention(d: Mapping[str, Any], formats: Formats) -> Operator:
     if heads % kv_heads:
         raise RequestError(f"attention: heads = {heads} is not a multiple of kv_heads = {kv_heads}")
     if d["causal"] and d["kv"] < d["query"]:
-        raise RequestError(f"attention: kv = {d['kv']} is below query = {d['query']}; causal queries are the last of the keys")
+        raise RequestError(
+            f"attention: kv = {d['kv']} is below query = {d['query']}; causal queries are the last of the keys"
+        )
     batch, query, kv, width = d["batch"], d["query"], d["kv"], d["head_dim"]
     keys = (batch, kv, kv_heads, width)
     return Operator(
-        name="attention", kind=Kind.ATTENTION,
+        name="attention",
+        kind=Kind.ATTENTION,
         dims={
-            "batch": batch, "query": query, "kv": kv, "past": kv - query if d["causal"] else 0, "heads": heads,
-            "kv_heads": kv_heads, "head_dim": width, "value_dim": width,
+            "batch": batch,
+            "query": query,
+            "kv": kv,
+            "past": kv - query if d["causal"] else 0,
+            "heads": heads,
+            "kv_heads": kv_heads,
+            "head_dim": width,
+            "value_dim": width,
         },
         inputs=(
             Tensor("q", (batch, query, heads, width), Role.ACTIVATION, formats.activations),
-            Tensor("k_cache", keys, Role.KV_CACHE, formats.kv_cache), Tensor("v_cache", keys, Role.KV_CACHE, formats.kv_cache),
+            Tensor("k_cache", keys, Role.KV_CACHE, formats.kv_cache),
+            Tensor("v_cache", keys, Role.KV_CACHE, formats.kv_cache),
         ),
         outputs=(Tensor("context", (batch, query, heads, width), Role.ACTIVATION, formats.activations),),
         attributes={"causal": bool(d["causal"]), "window": d["window"], "shared_kv": False},
-    )  # fmt: skip
+    )
 
 
 def _elementwise(name: str, d: Mapping[str, Any], formats: Formats) -> Operator:
@@ -111,6 +141,10 @@ def _elementwise(name: str, d: Mapping[str, Any], formats: Formats) -> Operator:
         count = 1 if name == "rmsnorm" else 2
         inputs += [Tensor(f"parameter{i}", (columns,), Role.WEIGHT, formats.activations) for i in range(count)]
     return Operator(
-        name=name, kind=_ELEMENTWISE[name], dims={"rows": rows, "elements": rows * columns}, inputs=tuple(inputs),
-        outputs=(Tensor("z", (rows, columns), Role.ACTIVATION, formats.activations),), attributes=attributes,
-    )  # fmt: skip
+        name=name,
+        kind=_ELEMENTWISE[name],
+        dims={"rows": rows, "elements": rows * columns},
+        inputs=tuple(inputs),
+        outputs=(Tensor("z", (rows, columns), Role.ACTIVATION, formats.activations),),
+        attributes=attributes,
+    )

@@ -57,16 +57,22 @@ def event(
         seconds = done.time_ps / PS_PER_S
         phases.append(
             PhaseTotals(
-                name=done.name, steps=done.steps, time_s=seconds, weights_bytes=row["weights_bytes"],
-                peak_memory_bytes=row["peak_bytes"], energy_j=_energy(events_.energy_events(done), seconds, device),
+                name=done.name,
+                steps=done.steps,
+                time_s=seconds,
+                weights_bytes=row["weights_bytes"],
+                peak_memory_bytes=row["peak_bytes"],
+                energy_j=_energy(events_.energy_events(done), seconds, device),
                 **{key: sum(line[key] for line in mine) for key in ("flops", "bytes", "dram_bytes")},
             )
-        )  # fmt: skip
+        )
     summary = summarise(phases, **request_figures(work, device), events=runner.events)
-    return _assemble(
-        request, phases, summary, operators, events_.resource_rows(outcomes, device), used,
-        lambda: events_.timeline_rows(outcomes, device), warnings,
-    )  # fmt: skip
+    rows = _phase_rows(phases, float(device.reference_clock_hz))
+    tables = Tables(
+        rows, operators, events_.resource_rows(outcomes, device), used, lambda: events_.timeline_rows(outcomes, device)
+    )
+    notes = _power_warning(rows, summary["power_excess_w"], summary["power_limit_w"])
+    return Run(request, summary, tables, None, (*warnings, *notes))
 
 
 def roofline(
@@ -77,21 +83,28 @@ def roofline(
     if isinstance(totals, Infeasible):
         return infeasible(request, totals, used, warnings)
     columns = closed_totals(totals, work, device)
-    summary = {key: _first(value) for key, value in summarise(columns, **request_figures(work, device), events=0).items()}
+    summary = {
+        key: _first(value) for key, value in summarise(columns, **request_figures(work, device), events=0).items()
+    }
     phases = [
         PhaseTotals(
-            name=column.name, steps=int(_first(column.steps)), energy_j={k: _first(v) for k, v in column.energy_j.items()},
+            name=column.name,
+            steps=int(_first(column.steps)),
+            energy_j={k: _first(v) for k, v in column.energy_j.items()},
             **{
                 key: _first(getattr(column, key))
                 for key in ("time_s", "flops", "bytes", "dram_bytes", "weights_bytes", "peak_memory_bytes")
             },
         )
         for column in columns
-    ]  # fmt: skip
+    ]
     operators = [row for total in totals for row in closed.operator_rows(total, device)]
     if progress:
         progress(phases[-1].name, 1, 1)
-    return _assemble(request, phases, summary, operators, closed.resource_rows(totals, device), used, list, warnings)
+    rows = _phase_rows(phases, float(device.reference_clock_hz))
+    tables = Tables(rows, operators, closed.resource_rows(totals, device), used, list)
+    notes = _power_warning(rows, summary["power_excess_w"], summary["power_limit_w"])
+    return Run(request, summary, tables, None, (*warnings, *notes))
 
 
 def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device) -> list[PhaseTotals]:
@@ -104,11 +117,17 @@ def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device)
         moved = total.moved()
         result.append(
             PhaseTotals(
-                name=total.name, steps=total.steps, time_s=total.time_s, flops=total.flops, bytes=moved, dram_bytes=moved,
+                name=total.name,
+                steps=total.steps,
+                time_s=total.time_s,
+                flops=total.flops,
+                bytes=moved,
+                dram_bytes=moved,
                 energy_j={k: _column(v, length) for k, v in _energy(total.events, total.time_s, device).items()},
-                weights_bytes=_column(weights, length), peak_memory_bytes=_column(weights + cache + held, length),
+                weights_bytes=_column(weights, length),
+                peak_memory_bytes=_column(weights + cache + held, length),
             )
-        )  # fmt: skip
+        )
     return result
 
 
@@ -132,39 +151,51 @@ def _energy(events: Mapping[str, Any], seconds: Any, device: Device) -> dict[str
 def request_figures(work: Passes, device: Device) -> dict[str, Any]:
     """What the definitions need of request and chip; columns lose their second axis."""
     figures = {
-        "batch": work.batch, "prompt": work.prompt, "generate": work.generate, "clock_hz": device.reference_clock_hz,
-        "limit_w": device.limit_w, "capacity_bytes": device.capacity_bytes,
-    }  # fmt: skip
+        "batch": work.batch,
+        "prompt": work.prompt,
+        "generate": work.generate,
+        "clock_hz": device.reference_clock_hz,
+        "limit_w": device.limit_w,
+        "capacity_bytes": device.capacity_bytes,
+    }
     return {key: np.ravel(value) if isinstance(value, np.ndarray) else value for key, value in figures.items()}
 
 
-def _assemble(
-    request: Request, phases: list[PhaseTotals], summary: dict[str, Any], operators: Rows, resources: Rows, used: Rows,
-    timeline: Callable[[], Rows], warnings: tuple[str, ...],
-) -> Run:  # fmt: skip
-    clock = summary["cycles"] / summary["total_time_s"]
-    rows = [
+def _phase_rows(phases: list[PhaseTotals], clock_hz: float) -> Rows:
+    return [
         {
-            "phase": phase.name, "steps": phase.steps, "time_s": phase.time_s, "cycles": round(phase.time_s * clock),
-            "flops": phase.flops, "bytes": phase.bytes, "dram_bytes": phase.dram_bytes,
-            "achieved_flops_per_s": phase.flops / phase.time_s, "achieved_bytes_per_s": phase.dram_bytes / phase.time_s,
-            "energy_j": phase.total_energy_j, "average_power_w": phase.average_power_w,
+            "phase": phase.name,
+            "steps": phase.steps,
+            "time_s": phase.time_s,
+            "cycles": round(float(phase.time_s) * clock_hz),
+            "flops": phase.flops,
+            "bytes": phase.bytes,
+            "dram_bytes": phase.dram_bytes,
+            "achieved_flops_per_s": phase.flops / phase.time_s,
+            "achieved_bytes_per_s": phase.dram_bytes / phase.time_s,
+            "energy_j": phase.total_energy_j,
+            "average_power_w": phase.average_power_w,
             "peak_memory_bytes": phase.peak_memory_bytes,
         }
         for phase in phases
-    ]  # fmt: skip
-    if summary["power_excess_w"] > 0:
-        worst = max(rows, key=lambda row: row["average_power_w"])
-        warnings += (
-            f"average power in {worst['phase']} is {worst['average_power_w']:.0f} W, {summary['power_excess_w']:.0f} W above the "
-            f"board limit of {summary['power_limit_w']:.0f} W: the chip would lower its clock, which is not modelled; "
-            "`accelsim show CHIP` lists which energies are assumed",
-        )
-    return Run(request, summary, Tables(rows, operators, resources, used, timeline), None, warnings)
+    ]
+
+
+def _power_warning(rows: Rows, excess_w: float, limit_w: float) -> tuple[str, ...]:
+    if excess_w <= 0:
+        return ()
+    worst = max(rows, key=lambda row: row["average_power_w"])
+    return (
+        f"average power in {worst['phase']} is {worst['average_power_w']:.0f} W, {excess_w:.0f} W above the board limit "
+        f"of {limit_w:.0f} W: the chip would lower its clock, which is not modelled; `accelsim show CHIP` lists which "
+        "energies are assumed",
+    )
 
 
 def _memory_summary(used: Rows) -> dict[str, Any]:
     return {
-        "weights_bytes": used[0]["weights_bytes"], "peak_memory_bytes": max(row["peak_bytes"] for row in used),
-        "memory_capacity_bytes": used[0]["capacity_bytes"], "fits": all(row["fits"] for row in used),
-    }  # fmt: skip
+        "weights_bytes": used[0]["weights_bytes"],
+        "peak_memory_bytes": max(row["peak_bytes"] for row in used),
+        "memory_capacity_bytes": used[0]["capacity_bytes"],
+        "fits": all(row["fits"] for row in used),
+    }

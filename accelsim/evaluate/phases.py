@@ -75,7 +75,12 @@ class Work:
     def prefill(self) -> Graph:
         """The pass over the prompt."""
         graph = build.prefill(
-            self.model, batch=self.batch, prompt=self.prompt, formats=self.formats, logits=self.logits, routing=self.routing
+            self.model,
+            batch=self.batch,
+            prompt=self.prompt,
+            formats=self.formats,
+            logits=self.logits,
+            routing=self.routing,
         )
         return transforms.fuse(graph) if self.fuse else graph
 
@@ -93,7 +98,9 @@ class Work:
             graph = self.decode(step)
             yield graph.with_blocks(
                 tuple(
-                    replace(block, operators=tuple(known.setdefault(_key(block.name, op), op) for op in block.operators))
+                    replace(
+                        block, operators=tuple(known.setdefault(_key(block.name, op), op) for op in block.operators)
+                    )
                     for block in graph.blocks
                 )
             )

@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from accelsim import catalog
 from accelsim.devices.families import device_for
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate import roofline
@@ -35,7 +34,13 @@ Column = npt.NDArray[Any]
 
 
 def evaluate_points(
-    model: Model, chip: Chip, points: Mapping[str, Any], *, logits: str = "last", routing: Routing | None = None, fuse: bool = True
+    model: Model,
+    chip: Chip,
+    points: Mapping[str, Any],
+    *,
+    logits: str = "last",
+    routing: Routing | None = None,
+    fuse: bool = True,
 ) -> dict[str, Column]:
     """The summary metrics of every point, as `simulate(fidelity="roofline")` gives them.
 
@@ -64,7 +69,10 @@ def evaluate_points(
     if len(set(lengths.values())) > 1:
         raise RequestError(f"points: columns of different lengths: {lengths}")
     count = next(iter(lengths.values()), 1)
-    columns = {name: np.asarray(points.get(name, default), dtype=float) for name, default in zip(REQUEST, (1, 2048, 2), strict=True)}
+    columns = {
+        name: np.asarray(points.get(name, default), dtype=float)
+        for name, default in zip(REQUEST, (1, 2048, 2), strict=True)
+    }
     for name, values in columns.items():
         if np.any(values < (0 if name == "generate" else 1)) or np.any(values != np.floor(values)):
             raise RequestError(f"points: {name} must be whole numbers of at least {0 if name == 'generate' else 1}")
@@ -77,9 +85,15 @@ def evaluate_points(
             part = chosen[start : start + CHUNK]
             mine = {name: (values[part, None] if values.ndim else float(values)) for name, values in columns.items()}
             work = Work(
-                model, formats, mine["batch"], mine["prompt"], mine["generate"] if model.generates else 0.0, logits,
-                routing or Routing(), fuse,
-            )  # fmt: skip
+                model,
+                formats,
+                mine["batch"],
+                mine["prompt"],
+                mine["generate"] if model.generates else 0.0,
+                logits,
+                routing or Routing(),
+                fuse,
+            )
             device = device_for(chip, bits, {name: mine[name] for name in COLUMNS if name in mine})
             totals = roofline.evaluate(work, device, len(part))
             if isinstance(totals, Infeasible):
@@ -97,8 +111,8 @@ def _by_formats(points: Mapping[str, Any], count: int) -> Iterator[tuple[tuple[A
     codes = np.zeros(count, dtype=np.intp)
     tables: list[list[Any]] = []
     for name in FORMATS:
-        values = points.get(name)
-        if np.ndim(values) == 0:
+        values: Any = points.get(name)
+        if values is None or np.ndim(values) == 0:
             tables.append([values])
             continue
         table = list(dict.fromkeys(values))

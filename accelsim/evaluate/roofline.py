@@ -96,7 +96,9 @@ def evaluate(work: Passes, device: Device, points: int) -> list[PhaseTotal] | In
     most = int(np.max(work.generate)) - 1
     if most >= 1:
         steps = np.arange(1, most + 1, dtype=float)[None, :]
-        weight = np.asarray(steps <= np.broadcast_to(np.asarray(work.generate, dtype=float), (points, 1)) - 1, dtype=float)
+        weight = np.asarray(
+            steps <= np.broadcast_to(np.asarray(work.generate, dtype=float), (points, 1)) - 1, dtype=float
+        )
         decode = PhaseTotal("decode", weight.sum(axis=1))
         failed = _add(decode, work.decode(steps), device, weight, points)
         if failed:
@@ -112,8 +114,11 @@ def _add(phase: PhaseTotal, graph: Graph, device: Device, weight: Column, points
     def total(value: Any) -> Column:
         array = np.asarray(value, dtype=float)
         if array.ndim == 2 and array.shape[1] > 1:
-            return np.broadcast_to((array * weight).sum(axis=1), (points,))
-        return np.broadcast_to(array.reshape(-1) if array.ndim else array, (points,)) * runs
+            summed: Column = (array * weight).sum(axis=1)
+            spread: Column = np.broadcast_to(summed, (points,))
+            return spread
+        every: Column = runs * np.broadcast_to(array.reshape(-1) if array.ndim else array, (points,))
+        return every
 
     for block, op in graph:
         priced = device.roofline(op)
@@ -123,9 +128,14 @@ def _add(phase: PhaseTotal, graph: Graph, device: Device, weight: Column, points
         moved = {role.value: total(op.bytes(role)) * times for role in Role}
         moved["all"] = _sum(moved.values())
         entry = OperatorTotal(
-            op, priced, runs * times, total(priced.time_s) * times,
-            {name: total(term) * times for name, term in priced.terms.items()}, total(priced.counts.flops) * times, moved,
-        )  # fmt: skip
+            op,
+            priced,
+            runs * times,
+            total(priced.time_s) * times,
+            {name: total(term) * times for name, term in priced.terms.items()},
+            total(priced.counts.flops) * times,
+            moved,
+        )
         phase.operators[f"{block.name}/{op.name}"] = entry
         for event, amount in priced.events.items():
             phase.events[event] = phase.events.get(event, 0.0) + total(amount) * times
@@ -151,7 +161,9 @@ def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
         for bound, seconds in total.terms.items():
             mine[bound] = mine.get(bound, 0.0) + float(seconds[point])
         runs = float(total.count[point])
-        events = {event: float(np.asarray(amount).reshape(-1)[0]) * runs for event, amount in total.priced.events.items()}
+        events = {
+            event: float(np.asarray(amount).reshape(-1)[0]) * runs for event, amount in total.priced.events.items()
+        }
         if all(np.size(amount) == 1 for amount in total.priced.events.values()):
             row["energy_j"] += float(total_j(events, device))
         else:  # the amounts differ from step to step
@@ -175,31 +187,50 @@ def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> R
     rows: Rows = []
     for bound, name in names.items():
         busy = sum(
-            float(total.terms[bound][point]) for phase in phases for total in phase.operators.values() if bound in total.terms
+            float(total.terms[bound][point])
+            for phase in phases
+            for total in phase.operators.values()
+            if bound in total.terms
         )
         resource = device.resources[name]
         moved = round(events.get(name.rpartition(".")[2], 0.0)) if resource.unit == "B" else 0
         rows.append(
             {
-                "resource": name, "unit": resource.unit, "count": resource.count, "busy_s": busy,
-                "utilization": busy / total_s if total_s else 0.0, "amount": round(busy * resource.rate), "bytes": moved,
+                "resource": name,
+                "unit": resource.unit,
+                "count": resource.count,
+                "busy_s": busy,
+                "utilization": busy / total_s if total_s else 0.0,
+                "amount": round(busy * resource.rate),
+                "bytes": moved,
                 "energy_j": energy.pop(name, 0.0),
             }
-        )  # fmt: skip
+        )
     for name, joules in energy.items():
         resource = device.resources[name]
         key = name.rpartition(".")[2]
         rows.append(
             {
-                "resource": name, "unit": resource.unit, "count": resource.count, "busy_s": 0.0, "utilization": 0.0,
-                "amount": round(events.get(key, 0.0)), "bytes": round(events.get(key, 0.0)) if resource.unit == "B" else 0,
+                "resource": name,
+                "unit": resource.unit,
+                "count": resource.count,
+                "busy_s": 0.0,
+                "utilization": 0.0,
+                "amount": round(events.get(key, 0.0)),
+                "bytes": round(events.get(key, 0.0)) if resource.unit == "B" else 0,
                 "energy_j": joules,
             }
-        )  # fmt: skip
+        )
     rows.append(
         {
-            "resource": "chip.static", "unit": "ps", "count": 1, "busy_s": total_s, "utilization": 1.0 if total_s else 0.0,
-            "amount": round(total_s * PS_PER_S), "bytes": 0, "energy_j": float(np.ravel(device.idle_w)[0]) * total_s,
+            "resource": "chip.static",
+            "unit": "ps",
+            "count": 1,
+            "busy_s": total_s,
+            "utilization": 1.0 if total_s else 0.0,
+            "amount": round(total_s * PS_PER_S),
+            "bytes": 0,
+            "energy_j": float(np.ravel(device.idle_w)[0]) * total_s,
         }
-    )  # fmt: skip
+    )
     return rows

@@ -58,17 +58,25 @@ def add(values: Any) -> Number:
 
 
 def ratio(top: Number, bottom: Number, otherwise: float) -> Number:
-    """top / bottom, and `otherwise` where bottom is zero."""
+    """Top / bottom, and `otherwise` where bottom is zero."""
     if isinstance(bottom, np.ndarray) or isinstance(top, np.ndarray):
         top_, bottom_ = np.broadcast_arrays(np.asarray(top, dtype=float), np.asarray(bottom, dtype=float))
-        return np.divide(top_, bottom_, out=np.full(bottom_.shape, otherwise), where=bottom_ != 0)
-    return top / bottom if bottom else otherwise
+        result: Number = np.divide(top_, bottom_, out=np.full(bottom_.shape, otherwise), where=bottom_ != 0)
+        return result
+    return float(top) / float(bottom) if bottom else otherwise
 
 
 def summarise(
-    phases: Sequence[PhaseTotals], *, batch: Number, prompt: Number, generate: Number, clock_hz: Number, limit_w: Number,
-    capacity_bytes: Number, events: int,
-) -> dict[str, Any]:  # fmt: skip
+    phases: Sequence[PhaseTotals],
+    *,
+    batch: Number,
+    prompt: Number,
+    generate: Number,
+    clock_hz: Number,
+    limit_w: Number,
+    capacity_bytes: Number,
+    events: int,
+) -> dict[str, Any]:
     """All metrics of `accelsim.results.COLUMNS["summary"]`."""
     first, decode = phases[0], phases[1] if len(phases) > 1 else None
     total_s = add(phase.time_s for phase in phases)
@@ -78,7 +86,9 @@ def summarise(
     decode_s = decode.time_s if decode else 0.0
     per_token = ratio(decode_s, decode.steps if decode else 0, float("nan"))
     generated = generate if isinstance(generate, np.ndarray) else float(generate)
-    tokens = batch * (np.where(generated > 0, generated, prompt) if isinstance(generated, np.ndarray) else generated or prompt)
+    tokens = batch * (
+        np.where(generated > 0, generated, prompt) if isinstance(generated, np.ndarray) else generated or prompt
+    )
     excess: Number = 0.0
     peak: Number = 0.0
     for phase in phases:

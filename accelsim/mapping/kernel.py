@@ -135,7 +135,10 @@ class Kernel:
     def demand(self, resource: str) -> int:
         """All work of this kernel on one resource."""
         return sum(
-            d.amount for phase in self.phases for d in (*phase.load, *phase.compute, *phase.store) if d.resource == resource
+            d.amount
+            for phase in self.phases
+            for d in (*phase.load, *phase.compute, *phase.store)
+            if d.resource == resource
         )
 
 

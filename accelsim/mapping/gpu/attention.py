@@ -56,10 +56,21 @@ def _size(op: Operator) -> _Size:
     window = op.attributes.get("window")
     kv: Number = op.inputs[1].bytes + op.inputs[2].bytes
     return _Size(
-        int(d["batch"]), int(d["query"]), int(d["past"]), int(d["kv"]), int(d["kv_heads"]), int(d["heads"] // d["kv_heads"]),
-        int(d["head_dim"]), int(d["value_dim"]), bool(op.attributes["causal"]), None if window is None else int(window),
-        whole(kv), whole(op.inputs[0].bytes), whole(op.outputs[0].bytes), width * op.inputs[1].format.bytes_per_element,
-    )  # fmt: skip
+        int(d["batch"]),
+        int(d["query"]),
+        int(d["past"]),
+        int(d["kv"]),
+        int(d["kv_heads"]),
+        int(d["heads"] // d["kv_heads"]),
+        int(d["head_dim"]),
+        int(d["value_dim"]),
+        bool(op.attributes["causal"]),
+        None if window is None else int(window),
+        whole(kv),
+        whole(op.inputs[0].bytes),
+        whole(op.outputs[0].bytes),
+        float(width) * op.inputs[1].format.bytes_per_element,
+    )
 
 
 def kernel(op: Operator, chip: GpuChip, pair: Pair, resources: Mapping[str, Resource]) -> Kernel:
@@ -84,9 +95,16 @@ def kernel(op: Operator, chip: GpuChip, pair: Pair, resources: Mapping[str, Reso
     assert best is not None  # the first split of the smallest tile always exists
     made = best[2]
     return Kernel(
-        name=made.name, operator=op, launch_s=made.launch_s, phases=made.phases, events=made.events, priced_by=made.priced_by,
-        constants=made.constants, choice=made.choice, alternatives=tuple(sorted(alternatives, key=lambda a: a.time_s)),
-    )  # fmt: skip
+        name=made.name,
+        operator=op,
+        launch_s=made.launch_s,
+        phases=made.phases,
+        events=made.events,
+        priced_by=made.priced_by,
+        constants=made.constants,
+        choice=made.choice,
+        alternatives=tuple(sorted(alternatives, key=lambda a: a.time_s)),
+    )
 
 
 def _blocks(size: _Size, tq: int, block: int) -> tuple[int, int, int]:
@@ -136,48 +154,73 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     share = active * stretch
     convert = 0
     if pair.second is not None:
-        convert = whole(pair.second.flops_per_element * all_blocks * block * size.key_width / op.inputs[1].format.bytes_per_element)
+        convert = whole(
+            pair.second.flops_per_element * all_blocks * block * size.key_width / op.inputs[1].format.bytes_per_element
+        )
     vector = scores * SOFTMAX_FLOPS + convert
     label = f"flash-attention/{tq}x{block}" if split == 1 else f"flash-decoding/{tq}x{block}/split-{split}"
-    partial = heads * tiles_q * tq * (size.value_dim + 2) * ACCUMULATOR_BYTES * split if split > 1 else size.output_bytes
+    partial = (
+        heads * tiles_q * tq * (size.value_dim + 2) * ACCUMULATOR_BYTES * split if split > 1 else size.output_bytes
+    )
     waves = max(1, min(steps, -(-tiles // sms)))
     phases = [
         Phase(
-            name="blocks", steps=steps, buffers=stages,
+            name="blocks",
+            steps=steps,
+            buffers=stages,
             load=(Demand(MEMORY, reads, draw), Demand(L2, staged), Demand(L2_PORT, staged, share)),
             compute=(
-                Demand(TENSOR, cycles, share), Demand(VECTOR, whole(vector / chip.vector.flops_per_clock), share),
+                Demand(TENSOR, cycles, share),
+                Demand(VECTOR, whole(vector / chip.vector.flops_per_clock), share),
                 Demand(SPECIAL, whole(scores / chip.vector.special_ops_per_clock), share),
                 Demand(SHARED, whole(all_blocks * (1 + chip.sm.operand_reads) * stage), share),
                 Demand(
                     REGISTER,
-                    whole(flops / 2 / MMA_DEPTH * 2 * ACCUMULATOR_BYTES + vector * VECTOR_REGISTER_BYTES), share,
+                    whole(flops / 2 / MMA_DEPTH * 2 * ACCUMULATOR_BYTES + vector * VECTOR_REGISTER_BYTES),
+                    share,
                 ),
             ),
             store=(
                 *((Demand(MEMORY, partial, draw),) if split == 1 else ()),
-                Demand(L2, partial), Demand(L2_PORT, partial, active),
+                Demand(L2, partial),
+                Demand(L2_PORT, partial, active),
             ),
-            stores=waves, latency_s=chip.timing.memory_latency_s, priced_by=label,
+            stores=waves,
+            latency_s=chip.timing.memory_latency_s,
+            priced_by=label,
         )
-    ]  # fmt: skip
+    ]
     if split > 1:
         phases.append(_combine(chip, size, partial, split, label))
     first, second = (f.name for f in op.operand_formats())
     return Kernel(
-        name=op.name, operator=op, launch_s=chip.timing.launch_s, phases=tuple(phases),
-        events=energy_events(phases, op, pair), priced_by=label + pair.label(first, second), constants=CONSTANTS,
+        name=op.name,
+        operator=op,
+        launch_s=chip.timing.launch_s,
+        phases=tuple(phases),
+        events=energy_events(phases, op, pair),
+        priced_by=label + pair.label(first, second),
+        constants=CONSTANTS,
         choice={
-            "label": f"{tq} rows x {block}" + (f" split {split}" if split > 1 else ""), "tile": f"{tq}x{block}", "split": split,
-            "tiles": tiles, "waves": -(-tiles // sms), "tail_tiles": tiles % sms, "depth_steps": chunk, "stages": stages,
-            "wave_efficiency": stretch, "reread_bytes": reads - size.query_bytes - size.kv_bytes,
+            "label": f"{tq} rows x {block}" + (f" split {split}" if split > 1 else ""),
+            "tile": f"{tq}x{block}",
+            "split": split,
+            "tiles": tiles,
+            "waves": -(-tiles // sms),
+            "tail_tiles": tiles % sms,
+            "depth_steps": chunk,
+            "stages": stages,
+            "wave_efficiency": stretch,
+            "reread_bytes": reads - size.query_bytes - size.kv_bytes,
         },
-    )  # fmt: skip
+    )
 
 
 def _kv_reads(chip: GpuChip, size: _Size, tiles_q: int, heads: int) -> int:
-    """Bytes of keys and values read from memory: once, and again where the query tiles of a head do not
-    run together and L2 lost what they share."""
+    """Bytes of keys and values read from memory.
+
+    Once, and again where the query tiles of a head do not run together and L2 lost what they share.
+    """
     passes = max(1, ceil(tiles_q / chip.sm.count))
     together = max(1, min(heads, chip.sm.count // max(1, tiles_q)))
     reuse = size.kv_bytes / heads * together
@@ -190,12 +233,19 @@ def _combine(chip: GpuChip, size: _Size, partial: int, split: int, label: str) -
     elements = partial // ACCUMULATOR_BYTES
     active = min(1.0, -(-elements // (1024 * split)) / chip.sm.count)
     return Phase(
-        name="combine", steps=max(1, min(split, elements)), buffers=2, latency_s=chip.l2.latency_s,
+        name="combine",
+        steps=max(1, min(split, elements)),
+        buffers=2,
+        latency_s=chip.l2.latency_s,
         load=(Demand(L2, partial), Demand(L2_PORT, partial, active)),
         compute=(
             Demand(VECTOR, whole(2 * elements / chip.vector.flops_per_clock), active),
             Demand(REGISTER, 2 * elements * VECTOR_REGISTER_BYTES, active),
         ),
-        store=(Demand(MEMORY, size.output_bytes), Demand(L2, size.output_bytes), Demand(L2_PORT, size.output_bytes, active)),
+        store=(
+            Demand(MEMORY, size.output_bytes),
+            Demand(L2, size.output_bytes),
+            Demand(L2_PORT, size.output_bytes, active),
+        ),
         priced_by=f"{label}/combine",
-    )  # fmt: skip
+    )

@@ -53,5 +53,7 @@ def convert_flops(op: Operator, pair: Pair) -> Number:
         for tensor in op.inputs[1:]:
             # biases and the like ride along in their own format
             if tensor.format == op.operand_formats()[1] and len(tensor.shape) > 1:
-                flops = flops + pair.second.flops_per_element * (prod(tensor.shape) if tensor.moved is None else tensor.moved)
+                flops = flops + pair.second.flops_per_element * (
+                    prod(tensor.shape) if tensor.moved is None else tensor.moved
+                )
     return flops

@@ -16,8 +16,8 @@ from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Kind, Operator
 from accelsim.mapping.flows import kernel_time_s
 from accelsim.mapping.gpu.demand import convert_flops
-from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
 from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
@@ -35,10 +35,24 @@ MMA_DEPTH = 16
 """Depth of one matrix instruction: accumulators are read and written once per that many products."""
 
 CONSTANTS = (
-    "sm.count", "sm.max_tiles", "clock.sm.frequency", "peak", "sm.shared", "sm.shared_bandwidth", "sm.registers", "sm.register_bandwidth",
-    "sm.l2_port", "sm.operand_sharing", "sm.operand_reads", "l2.capacity", "l2.bandwidth", "memory.bandwidth",
-    "timing.launch", "timing.memory_latency", "timing.in_flight",
-)  # fmt: skip
+    "sm.count",
+    "sm.max_tiles",
+    "clock.sm.frequency",
+    "peak",
+    "sm.shared",
+    "sm.shared_bandwidth",
+    "sm.registers",
+    "sm.register_bandwidth",
+    "sm.l2_port",
+    "sm.operand_sharing",
+    "sm.operand_reads",
+    "l2.capacity",
+    "l2.bandwidth",
+    "memory.bandwidth",
+    "timing.launch",
+    "timing.memory_latency",
+    "timing.in_flight",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +88,31 @@ def problem(op: Operator, pair: Pair, bits: Mapping[str, float]) -> Problem:
     """The sizes of a matrix operator; `bits` gives the bits of the formats that reach the matrix unit."""
     d = op.dims
     first, second = op.operand_formats()
+    rows: tuple[int, ...]
     if op.kind in (Kind.SCORES, Kind.CONTEXT):
         group = int(d["heads"] / d["kv_heads"])
         copies = int(d["batch"] * d["kv_heads"])
         inner = (d["kv"], d["head_dim"]) if op.kind is Kind.SCORES else (d["value_dim"], d["kv"])
         rows, n, k = (int(d["query"]) * group,), int(inner[0]), int(inner[1])
     else:
-        rows, copies, n, k = (int(d["m"]),), int(d["batch"]), int(d["n"]), int(d["k"])
+        copies, n, k = int(d["batch"]), int(d["n"]), int(d["k"])
+        rows = (int(d["m"]),)
         loads = op.attributes.get("loads")
         if loads is not None:
             rows = tuple(int(r) for r in np.maximum(1, np.round(loads)))
     element = max(bits.get(pair.operands[0], first.bits), 1) / 8
     return Problem(
-        rows, copies, n, k, whole(op.inputs[0].bytes), whole(_total(op, inputs=True)), whole(_total(op, inputs=False)),
-        first.bytes_per_element, second.bytes_per_element, max(1, int(DEPTH_BYTES / element)),
-    )  # fmt: skip
+        rows,
+        copies,
+        n,
+        k,
+        whole(op.inputs[0].bytes),
+        whole(_total(op, inputs=True)),
+        whole(_total(op, inputs=False)),
+        first.bytes_per_element,
+        second.bytes_per_element,
+        max(1, int(DEPTH_BYTES / element)),
+    )
 
 
 def _total(op: Operator, *, inputs: bool) -> Number:
@@ -98,7 +122,9 @@ def _total(op: Operator, *, inputs: bool) -> Number:
     return total
 
 
-def kernel(op: Operator, chip: GpuChip, pair: Pair, bits: Mapping[str, float], resources: Mapping[str, Resource]) -> Kernel:
+def kernel(
+    op: Operator, chip: GpuChip, pair: Pair, bits: Mapping[str, float], resources: Mapping[str, Resource]
+) -> Kernel:
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
     candidates: list[tuple[float, int, Kernel]] = []
@@ -116,12 +142,21 @@ def kernel(op: Operator, chip: GpuChip, pair: Pair, bits: Mapping[str, float], r
     best = min(candidates)[2]
     chosen = tuple(sorted(alternatives, key=lambda a: a.time_s))
     return Kernel(
-        name=best.name, operator=op, launch_s=best.launch_s, phases=best.phases, events=best.events,
-        priced_by=best.priced_by, constants=best.constants, choice=best.choice, alternatives=chosen,
-    )  # fmt: skip
+        name=best.name,
+        operator=op,
+        launch_s=best.launch_s,
+        phases=best.phases,
+        events=best.events,
+        priced_by=best.priced_by,
+        constants=best.constants,
+        choice=best.choice,
+        alternatives=chosen,
+    )
 
 
-def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tuple[int, int], split: int) -> Kernel | None:
+def _candidate(
+    op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tuple[int, int], split: int
+) -> Kernel | None:
     tm, tn = tile
     stage = (tm * size.depth_first + tn * size.depth_second / chip.sm.operand_sharing) * size.step
     smallest = tile == TILES[0]
@@ -161,7 +196,9 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tup
         products = count_ * depth_steps * tm * tn * size.step
         phases.append(
             Phase(
-                name=name, steps=steps, buffers=max(1, stages),
+                name=name,
+                steps=steps,
+                buffers=max(1, stages),
                 load=(Demand(MEMORY, reads, draw), Demand(L2, staged), Demand(L2_PORT, staged, share)),
                 compute=(
                     Demand(TENSOR, cycles, share),
@@ -170,12 +207,16 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tup
                 ),
                 store=(
                     *((Demand(MEMORY, writes, min(1.0, draw)),) if split == 1 else ()),
-                    Demand(L2, writes), Demand(L2_PORT, writes, share),
+                    Demand(L2, writes),
+                    Demand(L2_PORT, writes, share),
                 ),
-                stores=waves, latency_s=chip.timing.memory_latency_s, fill=index == 0, drain=index == len(parts) - 1,
+                stores=waves,
+                latency_s=chip.timing.memory_latency_s,
+                fill=index == 0,
+                drain=index == len(parts) - 1,
                 priced_by=label,
             )
-        )  # fmt: skip
+        )
     phases += _conversion(op, chip, pair, size, tm, tn, label)
     if split > 1:
         phases.append(_reduction(chip, size, split, [phase.name for phase in phases], label))
@@ -183,14 +224,26 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tup
     events = energy_events(phases, op, pair)
     waves_total = -(-tiles // sms)
     return Kernel(
-        name=op.name, operator=op, launch_s=chip.timing.launch_s, phases=tuple(phases), events=events,
-        priced_by=label + pair.label(first, second), constants=CONSTANTS,
+        name=op.name,
+        operator=op,
+        launch_s=chip.timing.launch_s,
+        phases=tuple(phases),
+        events=events,
+        priced_by=label + pair.label(first, second),
+        constants=CONSTANTS,
         choice={
-            "label": f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""), "tile": f"{tm}x{tn}", "split": split, "tiles": tiles,
-            "waves": waves_total, "tail_tiles": tail, "depth_steps": depth_steps, "stages": max(1, stages),
-            "wave_efficiency": tiles / (waves_total * sms), "reread_bytes": traffic - size.first_bytes - size.second_bytes,
+            "label": f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""),
+            "tile": f"{tm}x{tn}",
+            "split": split,
+            "tiles": tiles,
+            "waves": waves_total,
+            "tail_tiles": tail,
+            "depth_steps": depth_steps,
+            "stages": max(1, stages),
+            "wave_efficiency": tiles / (waves_total * sms),
+            "reread_bytes": traffic - size.first_bytes - size.second_bytes,
         },
-    )  # fmt: skip
+    )
 
 
 def _fp32_bytes(size: Problem) -> int:
@@ -234,20 +287,25 @@ def _conversion(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tm: int,
     flops = 0.0
     if pair.second is not None:
         tiles_m = sum(-(-r // tm) for r in size.rows)
-        flops += convert_flops(op, Pair(pair.peak, None, pair.second, pair.operands)) * max(1, tiles_m / len(size.rows))
+        flops += float(convert_flops(op, Pair(pair.peak, None, pair.second, pair.operands))) * max(
+            1, tiles_m / len(size.rows)
+        )
     if pair.first is not None:
-        flops += convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands)) * -(-size.n // tn)
+        flops += float(convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands))) * -(-size.n // tn)
     cycles = whole(flops / chip.vector.flops_per_clock)
     active = min(1.0, sum(-(-r // tm) for r in size.rows) * size.copies * -(-size.n // tn) / chip.sm.count)
     registers = whole(flops * VECTOR_REGISTER_BYTES)
     return [
         Phase(
-            name="convert", steps=max(1, -(-size.k // size.step)), buffers=2, after=(),
+            name="convert",
+            steps=max(1, -(-size.k // size.step)),
+            buffers=2,
+            after=(),
             latency_s=chip.timing.memory_latency_s,
             compute=(Demand(VECTOR, cycles, active), Demand(REGISTER, registers, active)),
             priced_by=f"{label}/convert",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _reduction(chip: GpuChip, size: Problem, split: int, after: list[str], label: str) -> Phase:
@@ -257,12 +315,20 @@ def _reduction(chip: GpuChip, size: Problem, split: int, after: list[str], label
     active = min(1.0, -(-elements // 1024) / chip.sm.count)
     spill = whole(max(0.0, partial * split - chip.l2.capacity_bytes))
     return Phase(
-        name="reduce", steps=max(1, min(split, elements)), buffers=2, after=tuple(after), latency_s=chip.l2.latency_s,
+        name="reduce",
+        steps=max(1, min(split, elements)),
+        buffers=2,
+        after=tuple(after),
+        latency_s=chip.l2.latency_s,
         load=(Demand(L2, partial * split), Demand(L2_PORT, partial * split, active), Demand(MEMORY, spill)),
         compute=(
             Demand(VECTOR, whole(elements * split / chip.vector.flops_per_clock), active),
             Demand(REGISTER, elements * split * VECTOR_REGISTER_BYTES, active),
         ),
-        store=(Demand(MEMORY, size.output_bytes), Demand(L2, size.output_bytes), Demand(L2_PORT, size.output_bytes, active)),
+        store=(
+            Demand(MEMORY, size.output_bytes),
+            Demand(L2, size.output_bytes),
+            Demand(L2_PORT, size.output_bytes, active),
+        ),
         priced_by=f"{label}/reduce",
-    )  # fmt: skip
+    )

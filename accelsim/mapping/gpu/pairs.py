@@ -65,7 +65,10 @@ def resolve(chip: GpuChip, activation: str, weight: str) -> Pair | Infeasible:
         kind="unsupported",
         reason=f"{chip.name} has no matrix rate for {activation} x {weight} and no conversion that leads to one",
         set_by=("peak", "convert"),
-        levers=(f"a native pair: {', '.join(pairs)}", f"a [[convert]] row in the description for {activation} or {weight}"),
+        levers=(
+            f"a native pair: {', '.join(pairs)}",
+            f"a [[convert]] row in the description for {activation} or {weight}",
+        ),
     )
 
 

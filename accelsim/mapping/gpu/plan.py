@@ -55,7 +55,10 @@ class GpuMapper:
         """The kernel of one operator."""
         if op.kind is Kind.ALL_REDUCE:
             return Infeasible(
-                "unsupported", "collectives over several GPUs are not supported yet", set_by=("chips",), levers=("chips = 1",)
+                "unsupported",
+                "collectives over several GPUs are not supported yet",
+                set_by=("chips",),
+                levers=("chips = 1",),
             )
         if op.kind not in MATRIX_KINDS:
             return streaming.kernel(op, self.chip)

@@ -14,9 +14,17 @@ CHUNK_BYTES = 16 * 1024
 
 STAGES = 4
 CONSTANTS = (
-    "sm.count", "clock.sm.frequency", "vector", "sm.register_bandwidth", "sm.l2_port", "l2.bandwidth", "memory.bandwidth",
-    "timing.launch", "timing.memory_latency", "timing.in_flight",
-)  # fmt: skip
+    "sm.count",
+    "clock.sm.frequency",
+    "vector",
+    "sm.register_bandwidth",
+    "sm.l2_port",
+    "l2.bandwidth",
+    "memory.bandwidth",
+    "timing.launch",
+    "timing.memory_latency",
+    "timing.in_flight",
+)
 
 
 def kernel(op: Operator, chip: GpuChip) -> Kernel:
@@ -35,7 +43,9 @@ def kernel(op: Operator, chip: GpuChip) -> Kernel:
     steps = max(1, -(-read // (busy * CHUNK_BYTES)))
     vector = float(counts.vector_flops)
     phase = Phase(
-        name="stream", steps=steps, buffers=STAGES,
+        name="stream",
+        steps=steps,
+        buffers=STAGES,
         load=(Demand(MEMORY, read, draw), Demand(L2, read), Demand(L2_PORT, read, share)),
         compute=(
             Demand(VECTOR, whole(vector / chip.vector.flops_per_clock), share),
@@ -43,13 +53,20 @@ def kernel(op: Operator, chip: GpuChip) -> Kernel:
             Demand(REGISTER, whole(vector * VECTOR_REGISTER_BYTES), share),
         ),
         store=(Demand(MEMORY, written, draw), Demand(L2, written), Demand(L2_PORT, written, share)),
-        stores=steps, latency_s=chip.timing.memory_latency_s, priced_by=f"stream/{op.kind}",
-    )  # fmt: skip
+        stores=steps,
+        latency_s=chip.timing.memory_latency_s,
+        priced_by=f"stream/{op.kind}",
+    )
     return Kernel(
-        name=op.name, operator=op, launch_s=chip.timing.launch_s, phases=(phase,), events=energy_events((phase,), op, None),
-        priced_by=f"stream/{op.kind}", constants=CONSTANTS,
+        name=op.name,
+        operator=op,
+        launch_s=chip.timing.launch_s,
+        phases=(phase,),
+        events=energy_events((phase,), op, None),
+        priced_by=f"stream/{op.kind}",
+        constants=CONSTANTS,
         choice={"label": f"{blocks} blocks", "tiles": blocks, "waves": -(-blocks // chip.sm.count), "stages": STAGES},
-    )  # fmt: skip
+    )
 
 
 def _rows(op: Operator) -> int | None:

@@ -1,0 +1,117 @@
+"""What a run comes to in a dozen figures: shares of peaks, of energy and of time, for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from accelsim.energy import COMPONENTS
+from accelsim.mapping.gpu.pairs import resolve
+from accelsim.results import Rows, Run
+from accelsim.spec.chip import Chip
+from accelsim.spec.device import GpuChip
+from accelsim.spec.infeasible import Infeasible
+
+NAN = float("nan")
+_COMPUTE_BOUNDS = frozenset({"compute", "vector"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseDigest:
+    """One phase of a run.
+
+    Attributes:
+        phase: "prefill", "decode" or "operator".
+        time_s: mean time of one pass.
+        flops_per_s: achieved arithmetic.
+        compute_fraction: of the chip's matrix peak for the run's pair of formats; NaN where it is unknown.
+        bytes_per_s: achieved traffic of the device memory.
+        memory_fraction: of the memory bandwidth.
+        bound: what set the pace of operators for most of the time.
+        bound_fraction: of the phase's time that operators with this bound take.
+    """
+
+    phase: str
+    time_s: float
+    flops_per_s: float
+    compute_fraction: float
+    bytes_per_s: float
+    memory_fraction: float
+    bound: str
+    bound_fraction: float
+
+    @property
+    def by_compute(self) -> bool:
+        """Whether the arithmetic rate tells more than the memory traffic."""
+        return self.bound in _COMPUTE_BOUNDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """A run for people.
+
+    Attributes:
+        peak_flops_per_s: the chip's matrix peak for activations x weights; NaN where it has none.
+        peak_bytes_per_s: its memory bandwidth.
+        phases: in order.
+        energy: fraction of the total by component, largest first; empty where energy is unknown.
+        memory: the row of `run.memory` with the highest peak.
+        expensive_phase: the phase that `expensive` is about: decode, or the first one where there is none.
+        expensive: rows of `run.operators` with `share` (of the phase's time), most expensive first.
+    """
+
+    peak_flops_per_s: float
+    peak_bytes_per_s: float
+    phases: tuple[PhaseDigest, ...]
+    energy: tuple[tuple[str, float], ...]
+    memory: Mapping[str, Any]
+    expensive_phase: str
+    expensive: Rows
+
+
+def digest(run: Run, chip: Chip, *, top: int = 5) -> Digest:
+    """Shares of a run that took place.
+
+    Args:
+        run: the run.
+        chip: the chip it ran on, overrides included.
+        top: number of expensive operators.
+    """
+    operators = run.rows("operators")
+    peak = peak_flops_per_s(chip, run.request.activations, run.request.weights)
+    bandwidth = chip.memory.bandwidth_bytes_per_s
+    phases = tuple(_phase(row, operators, peak, bandwidth) for row in run.rows("phases"))
+    total_j = run.summary["energy_j"]
+    energy = [(name, run.summary[f"energy_{name}_j"] / total_j) for name in COMPONENTS] if total_j > 0 else []
+    last = phases[-1].phase
+    mine = sorted((row for row in operators if row["phase"] == last), key=lambda row: -row["time_s"])
+    total_s = sum(row["time_s"] for row in mine)
+    return Digest(
+        peak_flops_per_s=peak, peak_bytes_per_s=bandwidth, phases=phases,
+        energy=tuple(sorted(energy, key=lambda item: -item[1])),
+        memory=max(run.rows("memory"), key=lambda row: row["peak_bytes"]), expensive_phase=last,
+        expensive=[{**row, "share": row["time_s"] / total_s if total_s else NAN} for row in mine[:top]],
+    )  # fmt: skip
+
+
+def peak_flops_per_s(chip: Chip, activations: str, weights: str) -> float:
+    """Matrix rate of the whole chip for a pair of formats, widened if need be; NaN where nothing leads to one."""
+    if isinstance(chip, GpuChip):
+        pair = resolve(chip, activations, weights)
+        return NAN if isinstance(pair, Infeasible) else chip.peak_flops_per_s(pair.peak)
+    return NAN
+
+
+def _phase(row: Mapping[str, Any], operators: Rows, peak: float, bandwidth: float) -> PhaseDigest:
+    by_bound: dict[str, float] = {}
+    for operator in operators:
+        if operator["phase"] == row["phase"]:
+            by_bound[operator["bound"]] = by_bound.get(operator["bound"], 0.0) + operator["time_s"]
+    bound, seconds = max(by_bound.items(), key=lambda item: item[1])
+    return PhaseDigest(
+        phase=row["phase"], time_s=row["time_s"] / row["steps"], flops_per_s=row["achieved_flops_per_s"],
+        compute_fraction=row["achieved_flops_per_s"] / peak, bytes_per_s=row["achieved_bytes_per_s"],
+        memory_fraction=row["achieved_bytes_per_s"] / bandwidth, bound=bound,
+        bound_fraction=seconds / sum(by_bound.values()) if seconds else NAN,
+    )  # fmt: skip
