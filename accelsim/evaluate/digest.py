@@ -88,11 +88,14 @@ def digest(run: Run, chip: Chip, *, top: int = 5) -> Digest:
     mine = sorted((row for row in operators if row["phase"] == last), key=lambda row: -row["time_s"])
     total_s = sum(row["time_s"] for row in mine)
     return Digest(
-        peak_flops_per_s=peak, peak_bytes_per_s=bandwidth, phases=phases,
+        peak_flops_per_s=peak,
+        peak_bytes_per_s=bandwidth,
+        phases=phases,
         energy=tuple(sorted(energy, key=lambda item: -item[1])),
-        memory=max(run.rows("memory"), key=lambda row: row["peak_bytes"]), expensive_phase=last,
+        memory=max(run.rows("memory"), key=lambda row: row["peak_bytes"]),
+        expensive_phase=last,
         expensive=[{**row, "share": row["time_s"] / total_s if total_s else NAN} for row in mine[:top]],
-    )  # fmt: skip
+    )
 
 
 def peak_flops_per_s(chip: Chip, activations: str, weights: str) -> float:
@@ -110,8 +113,12 @@ def _phase(row: Mapping[str, Any], operators: Rows, peak: float, bandwidth: floa
             by_bound[operator["bound"]] = by_bound.get(operator["bound"], 0.0) + operator["time_s"]
     bound, seconds = max(by_bound.items(), key=lambda item: item[1])
     return PhaseDigest(
-        phase=row["phase"], time_s=row["time_s"] / row["steps"], flops_per_s=row["achieved_flops_per_s"],
-        compute_fraction=row["achieved_flops_per_s"] / peak, bytes_per_s=row["achieved_bytes_per_s"],
-        memory_fraction=row["achieved_bytes_per_s"] / bandwidth, bound=bound,
+        phase=row["phase"],
+        time_s=row["time_s"] / row["steps"],
+        flops_per_s=row["achieved_flops_per_s"],
+        compute_fraction=row["achieved_flops_per_s"] / peak,
+        bytes_per_s=row["achieved_bytes_per_s"],
+        memory_fraction=row["achieved_bytes_per_s"] / bandwidth,
+        bound=bound,
         bound_fraction=seconds / sum(by_bound.values()) if seconds else NAN,
-    )  # fmt: skip
+    )
