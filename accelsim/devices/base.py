@@ -91,6 +91,10 @@ class Device(Protocol):
         """Energy of one counted event."""
         ...
 
+    def roofs(self, events: Iterable[str]) -> Mapping[str, float]:
+        """Peak rates that bound work with these counters, as `accelsim.results.Run.roofs` has them."""
+        ...
+
     def status(self, constants: Iterable[str]) -> str:
         """The weakest status among figures, by dotted path; a table's name stands for all its keys."""
         ...

@@ -45,7 +45,7 @@ class Gpu:
         self.figures = GpuFigures(chip, columns or {})
         self._mapper = GpuMapper(chip, bits)
         self._tensor = {
-            f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row.energy_j_per_flop
+            f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row
             for row in chip.peak
             if row.sparsity == "dense"
         }
@@ -95,9 +95,18 @@ class Gpu:
     def event_cost(self, event: str) -> EventCost:
         """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level."""
         if event.startswith("tensor:"):
-            return EventCost("tensor", TENSOR, self._tensor[event])
+            return EventCost("tensor", TENSOR, self._tensor[event].energy_j_per_flop)
         component, resource, figure = _SERVES[event]
         return EventCost(component, resource, self.figures[figure])
+
+    def roofs(self, events: Iterable[str]) -> Mapping[str, float]:
+        """Device memory in B/s; vector lanes and the operand pairs that were used in FLOP/s."""
+        rates = {"memory": self.chip.memory.bandwidth_bytes_per_s, "vector": self.figures.vector_flops_per_s}
+        for event in events:
+            if event in self._tensor:
+                row = self._tensor[event]
+                rates[" x ".join(row.operands)] = self.chip.peak_flops_per_s(row)
+        return {name: float(rate) for name, rate in rates.items()}
 
     def status(self, constants: Iterable[str]) -> str:
         """The weakest status among figures, by dotted path; a table's name stands for all its keys."""

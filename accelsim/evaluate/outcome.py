@@ -51,10 +51,13 @@ def event(
         outcomes.append(done)
     operators: Rows = []
     phases = []
+    counters: dict[str, int] = {}
     for done, row in zip(outcomes, used, strict=True):
         mine = events_.operator_rows(done, device)
         operators += mine
         seconds = done.time_ps / PS_PER_S
+        events = events_.energy_events(done)
+        counters |= events
         phases.append(
             PhaseTotals(
                 name=done.name,
@@ -62,7 +65,7 @@ def event(
                 time_s=seconds,
                 weights_bytes=row["weights_bytes"],
                 peak_memory_bytes=row["peak_bytes"],
-                energy_j=_energy(events_.energy_events(done), seconds, device),
+                energy_j=_energy(events, seconds, device),
                 **{key: sum(line[key] for line in mine) for key in ("flops", "bytes", "dram_bytes")},
             )
         )
@@ -72,7 +75,7 @@ def event(
         rows, operators, events_.resource_rows(outcomes, device), used, lambda: events_.timeline_rows(outcomes, device)
     )
     notes = _power_warning(rows, summary["power_excess_w"], summary["power_limit_w"])
-    return Run(request, summary, tables, None, (*warnings, *notes))
+    return Run(request, summary, tables, None, (*warnings, *notes), roofs=device.roofs(counters))
 
 
 def roofline(
@@ -104,7 +107,8 @@ def roofline(
     rows = _phase_rows(phases, float(device.reference_clock_hz))
     tables = Tables(rows, operators, closed.resource_rows(totals, device), used, list)
     notes = _power_warning(rows, summary["power_excess_w"], summary["power_limit_w"])
-    return Run(request, summary, tables, None, (*warnings, *notes))
+    roofs = device.roofs(event for total in totals for event in total.events)
+    return Run(request, summary, tables, None, (*warnings, *notes), roofs=roofs)
 
 
 def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device) -> list[PhaseTotals]:
@@ -174,6 +178,7 @@ def _phase_rows(phases: list[PhaseTotals], clock_hz: float) -> Rows:
             "achieved_flops_per_s": phase.flops / phase.time_s,
             "achieved_bytes_per_s": phase.dram_bytes / phase.time_s,
             "energy_j": phase.total_energy_j,
+            **{f"energy_{name}_j": phase.energy_j[name] for name in COMPONENTS},
             "average_power_w": phase.average_power_w,
             "peak_memory_bytes": phase.peak_memory_bytes,
         }
@@ -185,10 +190,10 @@ def _power_warning(rows: Rows, excess_w: float, limit_w: float) -> tuple[str, ..
     if excess_w <= 0:
         return ()
     worst = max(rows, key=lambda row: row["average_power_w"])
+    power_w = worst["average_power_w"]
     return (
-        f"average power in {worst['phase']} is {worst['average_power_w']:.0f} W, {excess_w:.0f} W above the board limit "
-        f"of {limit_w:.0f} W: the chip would lower its clock, which is not modelled; `accelsim show CHIP` lists which "
-        "energies are assumed",
+        f"average power in {worst['phase']} is {power_w:.0f} W, {excess_w:.0f} W above the board limit of "
+        f"{limit_w:.0f} W: the chip would lower its clock, which is not modelled; `accelsim show CHIP` lists which energies are assumed",
     )
 
 

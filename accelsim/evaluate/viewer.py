@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from accelsim import catalog
+from accelsim.energy import COMPONENTS
 from accelsim.errors import RequestError
 from accelsim.graph.llm_viewer import Footprint, Phase
 from accelsim.results import COLUMNS, Rows, Run, Tables
@@ -22,7 +23,7 @@ from accelsim.spec.format import Format
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Model
 from accelsim.spec.request import Request
-from accelsim.timing.llm_viewer import Priced, evaluate
+from accelsim.timing.llm_viewer import Priced, evaluate, peak_ops_per_s
 
 Name = str | PathLike[str]
 NAN = float("nan")
@@ -95,7 +96,12 @@ def run(
         if summary["fits"]
         else ("the model does not fit the memory of this card; LLM-Viewer prices it all the same",)
     )
-    return Run(request, summary, Tables(phases, operators, [], memory, list), None, warnings)
+    bits = (form.bits_per_element for form in (weight, activation, cache))
+    roofs = {
+        "memory": float(figures.memory.bandwidth_bytes_per_s),
+        f"{weight.name} x {activation.name}": float(peak_ops_per_s(figures, *bits)),
+    }
+    return Run(request, summary, Tables(phases, operators, [], memory, list), None, warnings, roofs=roofs)
 
 
 def _figures(chip: GpuChip) -> LlmViewerChip:
@@ -194,6 +200,7 @@ def _phase_row(phase: str, steps: int, operators: Rows, memory: Rows) -> dict[st
         "achieved_flops_per_s": flops / seconds,
         "achieved_bytes_per_s": moved / seconds,
         "energy_j": NAN,
+        **{f"energy_{name}_j": NAN for name in COMPONENTS},
         "average_power_w": NAN,
         "peak_memory_bytes": next(row["peak_bytes"] for row in memory if row["phase"] == phase),
     }
