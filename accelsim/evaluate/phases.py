@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
+
+import numpy as np
 
 from accelsim.graph import build, footprint, transforms
 from accelsim.graph.attention import Formats
 from accelsim.graph.numbers import Number, maximum
-from accelsim.graph.operator import Block, Graph, Operator
+from accelsim.graph.operator import Block, Graph, Operator, Tensor
 from accelsim.graph.routing import Routing
 from accelsim.spec.model import Model
 
@@ -92,15 +94,20 @@ class Work:
         return transforms.fuse(graph) if self.fuse else graph
 
     def decode_steps(self) -> Iterator[Graph]:
-        """All decode steps in order; an operator that did not change from a step before is the same object."""
-        known: dict[Any, Operator] = {}
-        for step in range(1, int(self.generate)):
-            graph = self.decode(step)
+        """All decode steps in order.
+
+        The graph is built once with all steps as arrays; what does not depend on the step is the same
+        object every time.
+        """
+        steps = np.arange(1, int(self.generate), dtype=np.int64)
+        if not steps.size:
+            return
+        graph = self.decode(steps)
+        growing = {id(op): _grows(op) for _, op in graph}
+        for index in range(steps.size):
             yield graph.with_blocks(
                 tuple(
-                    replace(
-                        block, operators=tuple(known.setdefault(_key(block.name, op), op) for op in block.operators)
-                    )
+                    replace(block, operators=tuple(_at(op, index) if growing[id(op)] else op for op in block.operators))
                     for block in graph.blocks
                 )
             )
@@ -151,6 +158,29 @@ class Single:
         return 0.0, 0.0, sum(float(t.bytes) for t in (*self.op.inputs, *self.op.outputs))
 
 
-def _key(block: str, op: Operator) -> Any:
-    """What makes two operators of one position the same: their dimensions and what they move."""
-    return (block, op.name, tuple(op.dims.values()), tuple(t.shape for t in op.inputs))
+def _grows(op: Operator) -> bool:
+    """Whether anything of an operator depends on the decode step."""
+    tensors = (*op.inputs, *op.outputs)
+    sizes = (*op.dims.values(), *(n for t in tensors for n in (*t.shape, 0 if t.moved is None else t.moved)))
+    return any(isinstance(size, np.ndarray) for size in sizes) or any(_grows(part) for part in op.parts)
+
+
+def _at(op: Operator, index: int) -> Operator:
+    """An operator at one of the steps that it was built for."""
+
+    def number(value: Number) -> Number:
+        return value[index].item() if isinstance(value, np.ndarray) else value
+
+    def tensor(t: Tensor) -> Tensor:
+        moved = None if t.moved is None else number(t.moved)
+        return Tensor(t.name, tuple(map(number, t.shape)), t.role, t.format, moved)
+
+    return Operator(
+        name=op.name,
+        kind=op.kind,
+        dims={name: number(value) for name, value in op.dims.items()},
+        inputs=tuple(map(tensor, op.inputs)),
+        outputs=tuple(map(tensor, op.outputs)),
+        attributes=op.attributes,
+        parts=tuple(_at(part, index) for part in op.parts),
+    )

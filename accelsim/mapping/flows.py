@@ -7,7 +7,7 @@ progress together, no faster than its pipeline allows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
@@ -36,55 +36,74 @@ class Flow:
 
 def flows(phase: Phase, resources: Mapping[str, Resource]) -> list[Flow]:
     """The flows of one phase, in order."""
-    first = _part(phase.load, phase.steps) if phase.fill else {}
-    last_compute = _part(phase.compute, phase.steps) if phase.drain else {}
-    last_store = _part(phase.store, phase.stores) if phase.drain else {}
-    steady: dict[str, list[tuple[int, float]]] = {}
-    for demands, taken in ((phase.load, first), (phase.compute, last_compute), (phase.store, last_store)):
-        for demand in demands:
-            rest = demand.amount - taken.get(demand.resource, (0, 1.0))[0]
-            if rest > 0:
-                steady.setdefault(demand.resource, []).append((rest, demand.share))
-    result = []
+    result: list[Flow] = []
+    steady: list[tuple[str, int, float]] = []
     if phase.fill:
-        seconds, limit = _alone({key: [value] for key, value in first.items()}, resources)
-        result.append(Flow("fill", _amounts(first), seconds, limit, phase.latency_s))
+        first, rest = _split(phase.load, phase.steps)
+        seconds, limit = _alone(first, resources)
+        result.append(Flow("fill", first, seconds, limit, phase.latency_s))
+        steady += rest
+    else:
+        steady += [(d.resource, d.amount, d.share) for d in phase.load if d.amount]
+    last: list[tuple[str, tuple[tuple[str, int, float], ...]]] = []
+    for part, demands, pieces in (("drain", phase.compute, phase.steps), ("store", phase.store, phase.stores)):
+        if phase.drain:
+            final, rest = _split(demands, pieces)
+            steady += rest
+            if final:
+                last.append((part, final))
+        else:
+            steady += [(d.resource, d.amount, d.share) for d in demands if d.amount]
     if steady:
-        seconds, limit = _alone(steady, resources)
+        amounts, seconds, limit = _together(steady, resources)
         turn = _buffer_bound(phase, resources, seconds)
         if turn > seconds * (1 + 1e-12):
             seconds, limit = turn, PIPELINE
-        merged = tuple(
-            (name, sum(units for units, _ in parts), sum(u for u, _ in parts) / sum(u / share for u, share in parts))
-            for name, parts in steady.items()
-        )
-        result.append(Flow("steady", merged, seconds, limit))
-    for part, amounts in (("drain", last_compute), ("store", last_store)):
-        if amounts:
-            seconds, limit = _alone({key: [value] for key, value in amounts.items()}, resources)
-            result.append(Flow(part, _amounts(amounts), seconds, limit))
+        result.append(Flow("steady", amounts, seconds, limit))
+    for part, final in last:
+        seconds, limit = _alone(final, resources)
+        result.append(Flow(part, final, seconds, limit))
     return result
 
 
-def _part(demands: tuple[Demand, ...], pieces: int) -> dict[str, tuple[int, float]]:
-    """One of `pieces` equal parts of each demand, rounded up to whole units."""
-    return {d.resource: (-(-d.amount // pieces), d.share) for d in demands if d.amount}
+def _split(
+    demands: tuple[Demand, ...], pieces: int
+) -> tuple[tuple[tuple[str, int, float], ...], list[tuple[str, int, float]]]:
+    """One of `pieces` equal parts of each demand, rounded up to whole units, and what remains."""
+    one, rest = [], []
+    for demand in demands:
+        if demand.amount:
+            part = -(-demand.amount // pieces)
+            one.append((demand.resource, part, demand.share))
+            if part < demand.amount:
+                rest.append((demand.resource, demand.amount - part, demand.share))
+    return tuple(one), rest
 
 
-def _amounts(parts: Mapping[str, tuple[int, float]]) -> tuple[tuple[str, int, float], ...]:
-    return tuple((name, units, share) for name, (units, share) in parts.items())
-
-
-def _alone(demands: Mapping[str, list[tuple[int, float]]], resources: Mapping[str, Resource]) -> tuple[float, str]:
-    """The slowest resource sets the time: seconds and its name."""
+def _alone(amounts: Iterable[tuple[str, int, float]], resources: Mapping[str, Resource]) -> tuple[float, str]:
+    """The slowest resource sets the time: seconds and its name. Each resource stands once."""
     worst, limit = 0.0, PIPELINE
-    for name, parts in demands.items():
-        seconds = 0.0
-        for units, share in parts:
-            seconds += units / (resources[name].rate * share)
+    for name, units, share in amounts:
+        seconds = units / (resources[name].rate * share)
         if seconds > worst:
             worst, limit = seconds, name
     return worst, limit
+
+
+def _together(
+    parts: list[tuple[str, int, float]], resources: Mapping[str, Resource]
+) -> tuple[tuple[tuple[str, int, float], ...], float, str]:
+    """Loads, computes and stores side by side: amounts by resource, and the slowest resource.
+
+    A resource that two of them use serves both; its share is the mean that gives the same time.
+    """
+    units: dict[str, int] = {}
+    at_full_rate: dict[str, float] = {}
+    for name, amount, share in parts:
+        units[name] = units.get(name, 0) + amount
+        at_full_rate[name] = at_full_rate.get(name, 0.0) + amount / share
+    amounts = tuple((name, amount, amount / at_full_rate[name]) for name, amount in units.items())
+    return amounts, *_alone(amounts, resources)
 
 
 def _buffer_bound(phase: Phase, resources: Mapping[str, Resource], steady_s: float) -> float:
@@ -96,11 +115,12 @@ def _buffer_bound(phase: Phase, resources: Mapping[str, Resource], steady_s: flo
     steady_steps = phase.steps - 1 if phase.fill else phase.steps
     if steady_steps < 1:
         return 0.0
-    load, _ = _alone({d.resource: [(d.amount, d.share)] for d in phase.load}, resources)
-    compute, _ = _alone({d.resource: [(d.amount, d.share)] for d in phase.compute}, resources)
+    load, compute, store = (
+        max((d.amount / (resources[d.resource].rate * d.share) for d in demands), default=0.0)
+        for demands in (phase.load, phase.compute, phase.store)
+    )
     turn = phase.latency_s + (load + compute) / phase.steps
     if phase.buffers == 1:
-        store, _ = _alone({d.resource: [(d.amount, d.share)] for d in phase.store}, resources)
         turn += store / phase.steps
     turns = steady_steps // phase.buffers
     return turns * turn + (steady_steps - turns * phase.buffers) * (steady_s / steady_steps)

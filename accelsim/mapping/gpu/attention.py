@@ -99,7 +99,7 @@ def kernel(op: Operator, chip: GpuChip, pair: Pair, resources: Mapping[str, Reso
         operator=op,
         launch_s=made.launch_s,
         phases=made.phases,
-        events=made.events,
+        events=energy_events(made.phases, op, pair),
         priced_by=made.priced_by,
         constants=made.constants,
         choice=made.choice,
@@ -198,7 +198,7 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
         operator=op,
         launch_s=chip.timing.launch_s,
         phases=tuple(phases),
-        events=energy_events(phases, op, pair),
+        events={},  # counted once the choice is made
         priced_by=label + pair.label(first, second),
         constants=CONSTANTS,
         choice={

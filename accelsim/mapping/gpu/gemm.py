@@ -146,7 +146,7 @@ def kernel(
         operator=op,
         launch_s=best.launch_s,
         phases=best.phases,
-        events=best.events,
+        events=energy_events(best.phases, op, pair),
         priced_by=best.priced_by,
         constants=best.constants,
         choice=best.choice,
@@ -221,14 +221,13 @@ def _candidate(
     if split > 1:
         phases.append(_reduction(chip, size, split, [phase.name for phase in phases], label))
     first, second = (f.name for f in op.operand_formats())
-    events = energy_events(phases, op, pair)
     waves_total = -(-tiles // sms)
     return Kernel(
         name=op.name,
         operator=op,
         launch_s=chip.timing.launch_s,
         phases=tuple(phases),
-        events=events,
+        events={},  # counted once the choice is made
         priced_by=label + pair.label(first, second),
         constants=CONSTANTS,
         choice={
