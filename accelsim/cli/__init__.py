@@ -1,11 +1,11 @@
 """The command line: it parses and prints, and computes nothing.
 
-Each module registers its commands with `common.app` when it is imported here.
+Each module registers its commands with `common.app` when it is imported here, in the order of `--help`.
 """
 
 from __future__ import annotations
 
-from accelsim.cli import describe
+from accelsim.cli import run, operator, explain, graph, describe  # isort: skip
 from accelsim.cli.common import app, main
 
-__all__ = ["app", "describe", "main"]
+__all__ = ["app", "describe", "explain", "graph", "main", "operator", "run"]

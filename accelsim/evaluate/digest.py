@@ -14,7 +14,6 @@ from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 
 NAN = float("nan")
-_COMPUTE_BOUNDS = frozenset({"compute", "vector"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +39,6 @@ class PhaseDigest:
     memory_fraction: float
     bound: str
     bound_fraction: float
-
-    @property
-    def by_compute(self) -> bool:
-        """Whether the arithmetic rate tells more than the memory traffic."""
-        return self.bound in _COMPUTE_BOUNDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,39 @@
+"""Pictures and exports of a run, each written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from accelsim.errors import RequestError, did_you_mean
+
+if TYPE_CHECKING:
+    from accelsim.results import Run
+
+PICTURES: Final = (".png", ".pdf", ".svg")
+KINDS: Final = ("roofline", "breakdown", "timeline")
+
+
+def check(plot: Path | None, kind: str, export: Path | None) -> None:
+    """Refuses what could not be written later, before anything is simulated.
+
+    Raises:
+        RequestError: a suffix, a kind of picture or a folder that is not there.
+    """
+    from accelsim.results.export import SUFFIXES
+
+    if kind not in KINDS:
+        raise RequestError(f"--plot-kind {kind}: allowed are {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
+    for option, path, suffixes in (("--plot", plot, PICTURES), ("--export", export, SUFFIXES)):
+        if path is None:
+            continue
+        if path.suffix.lower() not in suffixes:
+            raise RequestError(f"{option} {path}: allowed are names that end in {', '.join(suffixes)}")
+        if not path.parent.is_dir():
+            raise RequestError(f"{option} {path}: there is no folder {path.parent}")
+
+
+def draw(run: Run, kind: str, path: Path) -> Path:
+    """Writes one picture of a run that took place."""
+    getattr(run.plot, kind)(path)
+    return path

@@ -1,0 +1,113 @@
+"""`operator`: one operator on a chip."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from accelsim.cli import files
+from accelsim.cli.common import JsonOption, SetOption, app, overrides
+from accelsim.cli.options import (
+    ChipsOption,
+    ExportOption,
+    FidelityOption,
+    FoldOption,
+    OnOption,
+    PlotKindOption,
+    PlotOption,
+    WeightsOption,
+)
+from accelsim.cli.run import finish, number_of, show
+
+
+def _size(help_: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(help=help_, show_default=False, rich_help_panel="Dimensions")
+    return option
+
+
+@app.command()
+def operator(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="matmul, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul or all_reduce.",
+        ),
+    ],
+    *,
+    on: OnOption,
+    m: Annotated[int | None, _size("matmul: rows of the result.")] = None,
+    n: Annotated[int | None, _size("matmul: columns of the result.")] = None,
+    k: Annotated[int | None, _size("matmul: depth.")] = None,
+    batch: Annotated[int | None, _size("matmul, attention: independent products or sequences.")] = None,
+    query: Annotated[int | None, _size("attention: query positions.")] = None,
+    kv: Annotated[int | None, _size("attention: key and value positions.")] = None,
+    heads: Annotated[int | None, _size("attention: query heads.")] = None,
+    kv_heads: Annotated[int | None, _size("attention: key and value heads; as many as heads by default.")] = None,
+    head_dim: Annotated[int | None, _size("attention: width of a head.")] = None,
+    causal: Annotated[bool, _size("attention: queries are the last positions and see no later key.")] = False,
+    window: Annotated[int | None, _size("attention: latest keys that a query sees.")] = None,
+    rows: Annotated[int | None, _size("softmax, norms, element-wise: rows.")] = None,
+    columns: Annotated[int | None, _size("softmax, norms, element-wise: elements of a row.")] = None,
+    elements: Annotated[int | None, _size("element-wise: elements, instead of rows and columns.")] = None,
+    bytes_: Annotated[
+        int | None,
+        typer.Option(
+            "--bytes", help="all_reduce: bytes on each device.", show_default=False, rich_help_panel="Dimensions"
+        ),
+    ] = None,
+    devices: Annotated[int | None, _size("all_reduce: devices.")] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="Of all operands; native to the chip by default.")
+    ] = None,
+    weights: WeightsOption = None,
+    fidelity: FidelityOption = "event",
+    no_fold: FoldOption = False,
+    chips: ChipsOption = "1",
+    set_: SetOption = [],  # noqa: B006 - typer copies it
+    as_json: JsonOption = False,
+    plot: PlotOption = None,
+    plot_kind: PlotKindOption = "roofline",
+    export: ExportOption = None,
+) -> None:
+    """Run one operator on a chip: time, traffic, energy and what bound it."""
+    files.check(plot, plot_kind, export)
+    given: dict[str, Any] = {
+        "m": m,
+        "n": n,
+        "k": k,
+        "batch": batch,
+        "query": query,
+        "kv": kv,
+        "heads": heads,
+        "kv_heads": kv_heads,
+        "head_dim": head_dim,
+        "causal": causal or None,
+        "window": window,
+        "rows": rows,
+        "columns": columns,
+        "elements": elements,
+        "bytes": bytes_,
+        "devices": devices,
+    }
+    dims = {name: value for name, value in given.items() if value is not None}
+    from accelsim import catalog
+    from accelsim.cli import report
+    from accelsim.simulate import simulate_operator
+
+    chip = catalog.chip(on, overrides(set_))
+    since = time.perf_counter()
+    found = simulate_operator(
+        kind,
+        on=chip,
+        format=format_,
+        weights=weights,
+        fidelity=fidelity,
+        fold=not no_fold,
+        chips=number_of(chips),
+        **dims,
+    )
+    show(found, "operator", as_json, report.operator_lines(found, chip, dims, time.perf_counter() - since))
+    finish(found, as_json, plot, plot_kind, export)

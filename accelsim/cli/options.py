@@ -1,0 +1,74 @@
+"""Options that several commands share, with completion of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from accelsim.catalog import Kind
+
+
+def _names(kind: Kind) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        from accelsim import catalog
+
+        return [name for name in catalog.names(kind) if name.startswith(incomplete)]
+
+    return complete
+
+
+def _format(flag: str, help_: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(flag, metavar="FORMAT", help=help_, autocompletion=_names("formats"))
+    return option
+
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A model by name, or the path of a config.json.", autocompletion=_names("models")
+    ),
+]
+OnOption = Annotated[
+    str, typer.Option("--on", metavar="CHIP", help="A chip by name or path.", autocompletion=_names("arch"))
+]
+BatchOption = Annotated[int, typer.Option("--batch", help="Sequences that run together.")]
+PromptOption = Annotated[int, typer.Option("--prompt", help="Tokens of each prompt.")]
+GenerateOption = Annotated[
+    int | None, typer.Option("--generate", help="Tokens generated per sequence; 128 by default.", show_default=False)
+]
+WeightsOption = Annotated[str | None, _format("--weights", "Format of the weights; native to the chip by default.")]
+ActivationsOption = Annotated[str | None, _format("--activations", "Format between operators.")]
+KvCacheOption = Annotated[str | None, _format("--kv-cache", "Format of keys and values.")]
+FidelityOption = Annotated[
+    str, typer.Option("--fidelity", metavar="event|roofline", help="Simulate events, or price in closed form.")
+]
+LogitsOption = Annotated[
+    str, typer.Option("--logits", metavar="last|all", help="Positions of the prompt that lm_head covers.")
+]
+RoutingOption = Annotated[
+    str,
+    typer.Option(
+        "--routing",
+        metavar="ROUTING",
+        help="Popularity of experts: uniform, zipf:EXPONENT or a JSON file; :drawn draws.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of everything drawn.")]
+UnfusedOption = Annotated[
+    bool, typer.Option("--unfused", help="No merged projections, attention or element-wise chains.")
+]
+FoldOption = Annotated[bool, typer.Option("--no-fold", help="Run what recurs again; the numbers are the same.")]
+ChipsOption = Annotated[str, typer.Option("--chips", metavar="N|auto", help="Number of chips.")]
+PlotOption = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Write a picture: .png, .pdf or .svg.")]
+PlotKindOption = Annotated[
+    str, typer.Option("--plot-kind", metavar="roofline|breakdown|timeline", help="Which picture --plot writes.")
+]
+ExportOption = Annotated[
+    Path | None,
+    typer.Option("--export", metavar="FILE", help="Write all results: .json, or a .csv or .parquet per table."),
+]
+TopOption = Annotated[int, typer.Option("--top", min=0, help="Operators to list.")]
