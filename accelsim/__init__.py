@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from accelsim.catalog import chip, model
     from accelsim.errors import AccelsimError
     from accelsim.results import Run
-    from accelsim.simulate import simulate, simulate_operator
+    from accelsim.simulation import simulate, simulate_operator
     from accelsim.spec.infeasible import Infeasible
 
 __version__ = "0.1.0"
@@ -27,8 +27,8 @@ _HOME = {
     "Run": "results",
     "chip": "catalog",
     "model": "catalog",
-    "simulate": "simulate",
-    "simulate_operator": "simulate",
+    "simulate": "simulation",
+    "simulate_operator": "simulation",
 }
 
 

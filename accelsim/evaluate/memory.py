@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
+from typing import Final
 
+from accelsim import catalog
 from accelsim.evaluate.phases import Passes, Work
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
 from accelsim.units import show
+
+NARROWER: Final = ("fp8_e4m3", "int4_g128")
+"""Weight formats that are proposed where a model does not fit."""
 
 
 def rows(work: Passes, capacity: float) -> Rows:
@@ -58,19 +64,27 @@ def _levers(work: Passes, weights: float, cache: float, held: float, capacity: f
     if not isinstance(work, Work):
         return ["smaller dimensions", "a narrower format"]
     levers = []
-    if (room := capacity - cache - held) > 0:
+    room = capacity - cache - held
+    if room > 0:
         now = work.formats.weights.bits_per_element
-        if (bits := now * room / weights) >= 1:
+        for name in NARROWER:
+            if (bytes_ := _weights_in(work, name)) < min(weights, room):
+                levers.append(f"--weights {name} ({show(bytes_, 'B')})")
+        if not levers and (bits := now * room / weights) >= 1:
             levers.append(f"--weights of at most {min(bits, now):.1f} bits instead of {now:g}")
     per_sequence = (cache + held) / int(work.batch)
     if weights < capacity and int(work.batch) > 1 and (fitting := int((capacity - weights) / per_sequence)) >= 1:
         levers.append(f"--batch {fitting} instead of {work.batch}")
     if weights < capacity and int(work.batch) == 1 and cache:
         tokens = int(work.prompt) + int(work.generate)
-        levers.append(
-            f"about {max(0, int((capacity - weights - held) / cache * tokens))} tokens of context instead of {tokens}"
-        )
-    levers.append(
-        f"{ceil((weights + cache + held) / capacity)} chips of this memory (several chips are not supported yet)"
-    )
+        fitting = max(0, int((capacity - weights - held) / cache * tokens))
+        levers.append(f"about {fitting} tokens of context instead of {tokens}")
+    levers.append(f"{ceil((weights + cache + held) / capacity)} chips of this memory (not supported yet)")
     return levers
+
+
+def _weights_in(work: Work, name: str) -> float:
+    """Bytes of the weights with the linear layers in another format."""
+    chosen = catalog.format_(name)
+    other = replace(work, formats=replace(work.formats, weights=chosen))
+    return float(other.footprint("prefill", work.prefill())[0])

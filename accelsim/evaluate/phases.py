@@ -124,7 +124,7 @@ class Work:
             cache = footprint.kv_cache_bytes(
                 self.model, self.formats, batch=self.batch, context=context, prompt=self.prompt
             )
-        return footprint.weight_bytes(self.prefill(), self.model), cache, footprint.activation_bytes(graph)
+        return footprint.weight_bytes(self.prefill()), cache, footprint.activation_bytes(graph)
 
 
 @dataclass(frozen=True, slots=True)

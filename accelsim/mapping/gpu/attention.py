@@ -67,7 +67,7 @@ def _size(op: Operator) -> _Size:
         bool(op.attributes["causal"]),
         None if window is None else int(window),
         whole(kv),
-        whole(op.inputs[0].bytes),
+        whole(sum(float(t.bytes) for t in (op.inputs[0], *op.inputs[3:]))),  # positions added to the scores, too
         whole(op.outputs[0].bytes),
         float(width) * op.inputs[1].format.bytes_per_element,
     )
@@ -99,7 +99,7 @@ def kernel(op: Operator, chip: GpuChip, pair: Pair, resources: Mapping[str, Reso
         operator=op,
         launch_s=made.launch_s,
         phases=made.phases,
-        events=energy_events(made.phases, op, pair),
+        events=energy_events(made.phases, op, pair, made.events["vector"]),
         priced_by=made.priced_by,
         constants=made.constants,
         choice=made.choice,
@@ -142,9 +142,11 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     all_blocks = blocks * heads
     active = min(1.0, tiles / sms)
     in_flight = min(chip.timing.bytes_in_flight_per_sm, stages * stage)
-    draw = min(1.0, active * sms * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s))
+    outstanding = active * sms * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
     reads = size.query_bytes + _kv_reads(chip, size, tiles_q, heads)
-    staged = whole(all_blocks * stage + tiles * query_stage)
+    staged = max(reads, whole(all_blocks * stage + tiles * query_stage))
+    # tiles that wait for the same keys do not draw more of them from memory
+    draw = min(1.0, outstanding * reads / staged)
     flops = all_blocks * 2 * tq * block * (size.head_dim + size.value_dim)
     cycles = whole(flops / pair.peak.flops_per_clock)
     scores = all_blocks * tq * block
@@ -152,11 +154,12 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     slots = steps * min(sms, tiles)
     stretch = all_blocks / slots if slots else 1.0
     share = active * stretch
-    convert = 0
+    convert = 0.0  # every tile widens what it stages
+    if pair.first is not None:
+        convert += pair.first.flops_per_element * float(op.inputs[0].elements) * split
     if pair.second is not None:
-        convert = whole(
-            pair.second.flops_per_element * all_blocks * block * size.key_width / op.inputs[1].format.bytes_per_element
-        )
+        wide = all_blocks * block * size.key_width / op.inputs[1].format.bytes_per_element
+        convert += pair.second.flops_per_element * wide
     vector = scores * SOFTMAX_FLOPS + convert
     label = f"flash-attention/{tq}x{block}" if split == 1 else f"flash-decoding/{tq}x{block}/split-{split}"
     partial = (
@@ -181,7 +184,7 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
                 ),
             ),
             store=(
-                *((Demand(MEMORY, partial, draw),) if split == 1 else ()),
+                *((Demand(MEMORY, partial, min(1.0, outstanding)),) if split == 1 else ()),
                 Demand(L2, partial),
                 Demand(L2_PORT, partial, active),
             ),
@@ -190,15 +193,17 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
             priced_by=label,
         )
     ]
+    added = whole(convert)
     if split > 1:
         phases.append(_combine(chip, size, partial, split, label))
+        added += 2 * partial // ACCUMULATOR_BYTES
     first, second = (f.name for f in op.operand_formats())
     return Kernel(
         name=op.name,
         operator=op,
         launch_s=chip.timing.launch_s,
         phases=tuple(phases),
-        events={},  # counted once the choice is made
+        events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
         priced_by=label + pair.label(first, second),
         constants=CONSTANTS,
         choice={

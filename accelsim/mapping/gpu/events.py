@@ -9,7 +9,6 @@ from typing import Final
 from accelsim.graph.counts import count
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Operator
-from accelsim.mapping.gpu.demand import convert_flops
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED
 from accelsim.mapping.kernel import Phase
@@ -23,18 +22,22 @@ def whole(value: Number) -> int:
     return ceil(float(value) * (1 - 1e-15) - 1e-9)
 
 
-def energy_events(phases: Iterable[Phase], op: Operator, pair: Pair | None) -> dict[str, int]:
+def energy_events(phases: Iterable[Phase], op: Operator, pair: Pair | None, added: int = 0) -> dict[str, int]:
     """Counters by name: matrix FLOPs of the pair, vector FLOPs, special operations, bytes per level.
 
     Padding of a tile is not charged as arithmetic (zeros hardly toggle the multipliers), its staging is.
+
+    Args:
+        phases: of the kernel.
+        op: what it computes.
+        pair: how its operands meet, None for element-wise work.
+        added: vector FLOPs beyond the operator's own: widening in every tile, sums over splits.
     """
     counts = count(op)
     events: dict[str, int] = {}
-    vector = counts.vector_flops
     if pair is not None:
         events[pair.event] = whole(counts.matrix_flops)
-        vector = vector + convert_flops(op, pair)
-    events["vector"] = whole(vector)
+    events["vector"] = whole(counts.vector_flops) + added
     events["special"] = whole(counts.special_ops)
     levels = {REGISTER: "register", SHARED: "shared", L2: "l2", MEMORY: "memory"}
     for phase in phases:

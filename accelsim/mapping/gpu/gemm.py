@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+import numpy.typing as npt
 
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Kind, Operator
@@ -99,7 +100,7 @@ def problem(op: Operator, pair: Pair, bits: Mapping[str, float]) -> Problem:
         rows = (int(d["m"]),)
         loads = op.attributes.get("loads")
         if loads is not None:
-            rows = tuple(int(r) for r in np.maximum(1, np.round(loads)))
+            rows = _whole_rows(np.asarray(loads, dtype=float), int(d["m"]))
     element = max(bits.get(pair.operands[0], first.bits), 1) / 8
     return Problem(
         rows,
@@ -113,6 +114,14 @@ def problem(op: Operator, pair: Pair, bits: Mapping[str, float]) -> Problem:
         second.bytes_per_element,
         max(1, int(DEPTH_BYTES / element)),
     )
+
+
+def _whole_rows(loads: npt.NDArray[np.float64], total: int) -> tuple[int, ...]:
+    """Expected loads as whole rows, at least 1 each, that add up to no fewer than all tokens' picks."""
+    rows = np.maximum(1, np.floor(loads))
+    missing = max(0, total - int(rows.sum()))
+    rows[np.argsort(rows - loads, kind="stable")[:missing]] += 1
+    return tuple(int(r) for r in rows)
 
 
 def _total(op: Operator, *, inputs: bool) -> Number:
@@ -146,7 +155,7 @@ def kernel(
         operator=op,
         launch_s=best.launch_s,
         phases=best.phases,
-        events=energy_events(best.phases, op, pair),
+        events=energy_events(best.phases, op, pair, best.events["vector"]),
         priced_by=best.priced_by,
         constants=best.constants,
         choice=best.choice,
@@ -158,13 +167,16 @@ def _candidate(
     op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tuple[int, int], split: int
 ) -> Kernel | None:
     tm, tn = tile
-    stage = (tm * size.depth_first + tn * size.depth_second / chip.sm.operand_sharing) * size.step
+    # one fetched copy of the second operand serves the tiles below each other, if there are any
+    tiles_of = [-(-rows // tm) for rows in size.rows]
+    sharing = sum(tiles_of) / sum(-(-tiles // chip.sm.operand_sharing) for tiles in tiles_of)
+    stage = (tm * size.depth_first + tn * size.depth_second / sharing) * size.step
     smallest = tile == TILES[0]
     if chip.sm.shared_bytes < 2 * stage and not smallest:
         return None
     if tm * tn * ACCUMULATOR_BYTES > chip.sm.registers_bytes and not smallest:
         return None
-    tiles_m = sum(-(-r // tm) for r in size.rows) * size.copies
+    tiles_m = sum(tiles_of) * size.copies
     tiles_n = -(-size.n // tn)
     depth_steps = -(-size.k // (split * size.step))
     tiles = tiles_m * tiles_n * split
@@ -177,6 +189,7 @@ def _candidate(
     full, tail = divmod(tiles, sms)
     traffic = _memory_reads(chip, size, tiles_m // size.copies, tiles_n, tm, tn)
     partial = size.output_bytes if split == 1 else _fp32_bytes(size) * split
+    to_memory = partial if split == 1 else _spill(chip, size, split)
     phases: list[Phase] = []
     label = f"gemm/{tm}x{tn}" + (f"/split-{split}" if split > 1 else "")
     parts = [(name, w, active) for name, w, active in (("waves", full, sms), ("tail", 1, tail)) if w and active]
@@ -188,9 +201,11 @@ def _candidate(
         reads = _slice(traffic, done, done + count_, tiles)
         writes = _slice(partial, done, done + count_, tiles)
         done += count_
-        staged = whole(count_ * depth_steps * stage)
+        staged = max(reads, whole(count_ * depth_steps * stage))  # biases come with the last step
         in_flight = min(chip.timing.bytes_in_flight_per_sm, max(1, stages) * stage)
-        draw = min(1.0, active * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s))
+        outstanding = active * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
+        # tiles that wait for the same bytes do not draw more of them from memory
+        draw = min(1.0, outstanding * reads / staged)
         cycles = count_ * depth_steps * ceil(2 * tm * tn * size.step / pair.peak.flops_per_clock)
         operand_reads = (1 + chip.sm.operand_reads) * stage
         products = count_ * depth_steps * tm * tn * size.step
@@ -206,7 +221,7 @@ def _candidate(
                     Demand(REGISTER, products * 2 * ACCUMULATOR_BYTES // MMA_DEPTH, share),
                 ),
                 store=(
-                    *((Demand(MEMORY, writes, min(1.0, draw)),) if split == 1 else ()),
+                    Demand(MEMORY, _slice(to_memory, done - count_, done, tiles), min(1.0, outstanding)),
                     Demand(L2, writes),
                     Demand(L2_PORT, writes, share),
                 ),
@@ -217,9 +232,12 @@ def _candidate(
                 priced_by=label,
             )
         )
-    phases += _conversion(op, chip, pair, size, tm, tn, label)
+    converted = _converted_flops(op, pair, size, sum(tiles_of), tiles_n)
+    if converted:
+        phases.append(_conversion(chip, converted, min(1.0, tiles / sms), depth_steps, label))
     if split > 1:
         phases.append(_reduction(chip, size, split, [phase.name for phase in phases], label))
+    added = whole(converted) + (_fp32_bytes(size) // ACCUMULATOR_BYTES * split if split > 1 else 0)
     first, second = (f.name for f in op.operand_formats())
     waves_total = -(-tiles // sms)
     return Kernel(
@@ -227,7 +245,7 @@ def _candidate(
         operator=op,
         launch_s=chip.timing.launch_s,
         phases=tuple(phases),
-        events={},  # counted once the choice is made
+        events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
         priced_by=label + pair.label(first, second),
         constants=CONSTANTS,
         choice={
@@ -279,32 +297,35 @@ def _memory_reads(chip: GpuChip, size: Problem, tiles_m: int, tiles_n: int, tm: 
     return whole(best or 0)
 
 
-def _conversion(op: Operator, chip: GpuChip, pair: Pair, size: Problem, tm: int, tn: int, label: str) -> list[Phase]:
-    """Operands widened on the vector unit, beside the main loop; every tile widens what it stages."""
-    if pair.first is None and pair.second is None:
-        return []
+def _converted_flops(op: Operator, pair: Pair, size: Problem, tiles_m: int, tiles_n: int) -> float:
+    """Vector operations of widening: every tile widens what it stages."""
     flops = 0.0
     if pair.second is not None:
-        tiles_m = sum(-(-r // tm) for r in size.rows)
-        flops += float(convert_flops(op, Pair(pair.peak, None, pair.second, pair.operands))) * max(
-            1, tiles_m / len(size.rows)
-        )
+        weights = float(convert_flops(op, Pair(pair.peak, None, pair.second, pair.operands)))
+        flops += weights * tiles_m / len(size.rows)
     if pair.first is not None:
-        flops += float(convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands))) * -(-size.n // tn)
-    cycles = whole(flops / chip.vector.flops_per_clock)
-    active = min(1.0, sum(-(-r // tm) for r in size.rows) * size.copies * -(-size.n // tn) / chip.sm.count)
-    registers = whole(flops * VECTOR_REGISTER_BYTES)
-    return [
-        Phase(
-            name="convert",
-            steps=max(1, -(-size.k // size.step)),
-            buffers=2,
-            after=(),
-            latency_s=chip.timing.memory_latency_s,
-            compute=(Demand(VECTOR, cycles, active), Demand(REGISTER, registers, active)),
-            priced_by=f"{label}/convert",
-        )
-    ]
+        flops += float(convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands))) * tiles_n
+    return flops
+
+
+def _conversion(chip: GpuChip, flops: float, active: float, steps: int, label: str) -> Phase:
+    """Operands widened on the vector unit, beside the main loop."""
+    return Phase(
+        name="convert",
+        steps=steps,
+        buffers=2,
+        after=(),
+        compute=(
+            Demand(VECTOR, whole(flops / chip.vector.flops_per_clock), active),
+            Demand(REGISTER, whole(flops * VECTOR_REGISTER_BYTES), active),
+        ),
+        priced_by=f"{label}/convert",
+    )
+
+
+def _spill(chip: GpuChip, size: Problem, split: int) -> int:
+    """Bytes of partial results that L2 cannot hold until they are added up."""
+    return whole(max(0.0, _fp32_bytes(size) * split - chip.l2.capacity_bytes))
 
 
 def _reduction(chip: GpuChip, size: Problem, split: int, after: list[str], label: str) -> Phase:
@@ -312,14 +333,17 @@ def _reduction(chip: GpuChip, size: Problem, split: int, after: list[str], label
     partial = _fp32_bytes(size)
     elements = partial // ACCUMULATOR_BYTES
     active = min(1.0, -(-elements // 1024) / chip.sm.count)
-    spill = whole(max(0.0, partial * split - chip.l2.capacity_bytes))
     return Phase(
         name="reduce",
         steps=max(1, min(split, elements)),
         buffers=2,
         after=tuple(after),
         latency_s=chip.l2.latency_s,
-        load=(Demand(L2, partial * split), Demand(L2_PORT, partial * split, active), Demand(MEMORY, spill)),
+        load=(
+            Demand(L2, partial * split),
+            Demand(L2_PORT, partial * split, active),
+            Demand(MEMORY, _spill(chip, size, split)),
+        ),
         compute=(
             Demand(VECTOR, whole(elements * split / chip.vector.flops_per_clock), active),
             Demand(REGISTER, elements * split * VECTOR_REGISTER_BYTES, active),
