@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accelsim.graph.numbers import Number, minimum
 from accelsim.graph.operator import Kind, Operator, Role, Tensor
 from accelsim.spec.format import Format
-from accelsim.spec.model import Attention, Latent, NormKind
+from accelsim.spec.model import Attention, NormKind, Positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class Shape:
 
 
 class Build:
-    """Makes operators of one layer; keeps the prefix, the formats and the shape."""
+    """Makes operators of one layer; keeps the shape, the formats, the width and how positions enter."""
 
-    def __init__(self, shape: Shape, formats: Formats, hidden: int) -> None:
-        self.shape, self.formats, self.hidden = shape, formats, hidden
+    def __init__(self, shape: Shape, formats: Formats, hidden: int, positions: Positions = "none") -> None:
+        self.shape, self.formats, self.hidden, self.positions = shape, formats, hidden, positions
 
     def act(self, name: str, *shape: Number) -> Tensor:
         """An activation tensor."""
@@ -70,12 +70,16 @@ class Build:
 
     def linear(
         self, name: str, source: str, target: str, k: int, n: int, *, bias: bool = False, wide: bool = False,
-        rows: Number | None = None,
+        rows: Number | None = None, table: str | None = None,
     ) -> Operator:  # fmt: skip
-        """[m, k] x [k, n]; `rows` replaces the number of tokens, `wide` keeps the weight unquantised."""
+        """[m, k] x [k, n].
+
+        `rows` replaces the number of tokens, `wide` keeps the weight unquantised, and `table` names the
+        weight where it is another operator's, too.
+        """
         m = self.shape.tokens if rows is None else rows
         form = self.formats.wide if wide else self.formats.weights
-        weight = Tensor(f"{name}.weight", (k, n), Role.WEIGHT, form)
+        weight = Tensor(table or f"{name}.weight", (k, n), Role.WEIGHT, form)
         inputs: tuple[Tensor, ...] = (self.act(source, m, k), weight)
         if bias:
             inputs += (Tensor(f"{name}.bias", (n,), Role.WEIGHT, self.formats.wide),)
@@ -93,10 +97,12 @@ class Build:
             inputs=(self.act(source, m, heads, k), weight), outputs=(self.act(target, m, heads, n),),
         )  # fmt: skip
 
-    def norm(self, name: str, source: str, target: str, kind: NormKind, width: int, *, bias: bool, per: int = 1) -> Operator:
+    def norm(
+        self, name: str, source: str, target: str, kind: NormKind, width: int, *, bias: bool, per: int = 1
+    ) -> Operator:
         """A norm over the last axis; `per` vectors of that width in each row (QK norm)."""
         rows = self.shape.tokens * per
-        weights = (Tensor(f"{name}.weight", (width,), Role.WEIGHT, self.formats.wide),)
+        weights: tuple[Tensor, ...] = (Tensor(f"{name}.weight", (width,), Role.WEIGHT, self.formats.wide),)
         if bias:
             weights += (Tensor(f"{name}.bias", (width,), Role.WEIGHT, self.formats.wide),)
         return Operator(
@@ -117,25 +123,36 @@ class Build:
     # attention ---------------------------------------------------------------------------------
 
     def attention(
-        self, name: str, spec: Attention, source: str, target: str, norm: NormKind, *, cached: bool
+        self,
+        name: str,
+        spec: Attention,
+        source: str,
+        target: str,
+        norm: NormKind,
+        *,
+        cached: bool,
+        norm_bias: bool = False,
     ) -> list[Operator]:
         """Self-attention from `source` to `target`, both [tokens, hidden]; an encoder caches nothing."""
-        if spec.latent is not None:
-            return self._latent(name, spec, spec.latent, source, target, norm)
-        h, q, kv, v = self.hidden, spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim
+        h, q, kv, v = (
+            self.hidden,
+            spec.heads * spec.head_dim,
+            spec.kv_heads * spec.head_dim,
+            spec.kv_heads * spec.value_dim,
+        )
         ops = [
             self.linear(f"{name}.q_proj", source, "q", h, q, bias=spec.qkv_bias),
             self.linear(f"{name}.k_proj", source, "k", h, kv, bias=spec.qkv_bias),
             self.linear(f"{name}.v_proj", source, "v", h, v, bias=spec.qkv_bias),
         ]
         if spec.qk_norm:
-            ops.append(self.norm(f"{name}.q_norm", "q", "q", norm, spec.head_dim, bias=False, per=spec.heads))
-            ops.append(self.norm(f"{name}.k_norm", "k", "k", norm, spec.head_dim, bias=False, per=spec.kv_heads))
+            ops.append(self.norm(f"{name}.q_norm", "q", "q", norm, spec.head_dim, bias=norm_bias, per=spec.heads))
+            ops.append(self.norm(f"{name}.k_norm", "k", "k", norm, spec.head_dim, bias=norm_bias, per=spec.kv_heads))
         if spec.rope_dim:
             ops.append(self.rope(f"{name}.rope", {"q": spec.heads, "k": spec.kv_heads}, spec.head_dim, spec.rope_dim))
         if cached:
             ops.append(self.append(f"{name}.kv_append", {"k": kv, "v": v}))
-        ops += self.attend(name, spec, self.shape.query, self.shape.past, self.shape.kv, cached=cached)
+        ops += self.attend(name, spec, self.shape.query, self.shape.past, self.shape.kv, cached=cached, biased=True)
         ops.append(self.linear(f"{name}.o_proj", "context", target, spec.heads * spec.value_dim, h, bias=spec.out_bias))
         return ops
 
@@ -144,96 +161,89 @@ class Build:
         width = spec.heads * spec.head_dim
         return [
             self.linear(f"{name}.q_proj", source, "q", self.hidden, width, bias=spec.qkv_bias),
-            *self.attend(name, spec, self.shape.query, 0, memory, cached=True),
-            self.linear(f"{name}.o_proj", "context", target, spec.heads * spec.value_dim, self.hidden, bias=spec.out_bias),
+            *self.attend(name, spec, self.shape.query, 0, memory, cached=True, prefix="cross_"),
+            self.linear(
+                f"{name}.o_proj", "context", target, spec.heads * spec.value_dim, self.hidden, bias=spec.out_bias
+            ),
         ]
 
     def rope(self, name: str, heads: dict[str, int], head_dim: int, rope_dim: int) -> Operator:
         """Rotation of the first `rope_dim` elements of each head, in place; sines come from a table."""
         tokens, total = self.shape.tokens, sum(heads.values())
         table = Tensor(f"{name}.table", (self.shape.query, rope_dim), Role.ACTIVATION, self.formats.activations)
+
+        def rotated(key: str, count: int) -> Tensor:
+            whole = self.rows(key, count * head_dim)
+            return whole if rope_dim == head_dim else replace(whole, moved=tokens * count * rope_dim)
+
+        tensors = tuple(rotated(key, count) for key, count in heads.items())
         return Operator(
-            name=name, kind=Kind.ROPE, dims={"elements": tokens * total * rope_dim},
-            inputs=(*(self.rows(key, count * head_dim) for key, count in heads.items()), table),
-            outputs=tuple(self.rows(key, count * head_dim) for key, count in heads.items()),
-        )  # fmt: skip
+            name=name,
+            kind=Kind.ROPE,
+            dims={"elements": tokens * total * rope_dim},
+            inputs=(*tensors, table),
+            outputs=tensors,
+        )
 
     def append(self, name: str, widths: dict[str, int]) -> Operator:
         """New keys and values into the cache, in the cache's format."""
-        tokens = self.shape.tokens
+        tokens, form = self.shape.tokens, self.formats.kv_cache
         return Operator(
             name=name, kind=Kind.KV_APPEND, dims={"elements": tokens * sum(widths.values())},
             inputs=tuple(self.rows(key, width) for key, width in widths.items()),
-            outputs=tuple(Tensor(f"{key}_cache", (tokens, w), Role.KV_CACHE, self.formats.kv_cache) for key, w in widths.items()),
+            outputs=tuple(Tensor(f"{key}_cache", (tokens, w), Role.KV_CACHE, form) for key, w in widths.items()),
         )  # fmt: skip
 
     def attend(
-        self, name: str, spec: Attention, query: Number, past: Number, kv: Number, *, cached: bool, shared_kv: bool = False,
-        head_dim: int | None = None, value_dim: int | None = None, kv_heads: int | None = None,
+        self, name: str, spec: Attention, query: Number, past: Number, kv: Number, *, cached: bool,
+        biased: bool = False, prefix: str = "",
     ) -> list[Operator]:  # fmt: skip
         """Scores, softmax and context as three operators.
 
-        `shared_kv`: values are the leading part of the keys (absorbed MLA) and are not read again.
+        `biased`: positions enter the scores where the model has them there (ALiBi, T5's table).
+        `prefix` goes before the names of keys and values.
         """
-        d, dv, hk = head_dim or spec.head_dim, value_dim or spec.value_dim, kv_heads or spec.kv_heads
-        b, heads = self.shape.batch, spec.heads
+        b, hk = self.shape.batch, spec.kv_heads
         seen = kv if spec.window is None else minimum(kv, spec.window + query - 1)
         role = Role.KV_CACHE if cached else Role.ACTIVATION
-        form = self.formats.kv_cache if role is Role.KV_CACHE else self.formats.activations
-        suffix = "_cache" if role is Role.KV_CACHE else ""
-        keys = Tensor(f"k{suffix}", (b, seen, hk, d), role, form)
-        values = Tensor(f"v{suffix}", (b, seen, hk, dv), role, form, moved=0 if shared_kv else None)
-        square = (b, heads, query, seen)
+        form = self.formats.kv_cache if cached else self.formats.activations
+        suffix = "_cache" if cached else ""
+        keys = Tensor(f"{prefix}k{suffix}", (b, seen, hk, spec.head_dim), role, form)
+        values = Tensor(f"{prefix}v{suffix}", (b, seen, hk, spec.value_dim), role, form)
+        return self.scores_to_context(name, spec, query, past, keys, values, biased=biased)
+
+    def scores_to_context(
+        self, name: str, spec: Attention, query: Number, past: Number, keys: Tensor, values: Tensor, *,
+        biased: bool = False, shared_kv: bool = False,
+    ) -> list[Operator]:  # fmt: skip
+        """Scores, softmax and context over the given keys and values, each [batch, positions, KV heads, width].
+
+        `shared_kv`: values are the leading part of the keys (absorbed MLA) and are not read again.
+        """
+        b, heads = self.shape.batch, spec.heads
+        _, seen, hk, d = keys.shape
+        dv = values.shape[3]
         dims = {
             "batch": b, "query": query, "kv": seen, "past": seen - query if spec.causal else 0, "heads": heads,
             "kv_heads": hk, "head_dim": d, "value_dim": dv,
         }  # fmt: skip
-        attributes = {"causal": spec.causal, "window": spec.window, "shared_kv": shared_kv}
-        q = self.act("q", b, query, heads, d)
+        positions = self.positions if biased and self.positions in ("alibi", "relative") else None
+        attributes = {"causal": spec.causal, "window": spec.window, "shared_kv": shared_kv, "position_bias": positions}
+        bias = (self.act("position_bias", heads, query, seen),) if positions == "relative" else ()
+        square = (b, heads, query, seen)
         scores, weights = self.act("scores", *square), self.act("probabilities", *square)
         rows = b * heads * query
         return [
-            Operator(name=f"{name}.scores", kind=Kind.SCORES, dims=dims, inputs=(q, keys), outputs=(scores,), attributes=attributes),
+            Operator(
+                name=f"{name}.scores", kind=Kind.SCORES, dims=dims, inputs=(self.act("q", b, query, heads, d), keys),
+                outputs=(scores,), attributes=attributes,
+            ),
             Operator(
                 name=f"{name}.softmax", kind=Kind.SOFTMAX, dims={"rows": rows, "elements": rows * seen},
-                inputs=(scores,), outputs=(weights,),
+                inputs=(scores, *bias), outputs=(weights,), attributes={"position_bias": positions},
             ),
             Operator(
                 name=f"{name}.context", kind=Kind.CONTEXT, dims=dims, inputs=(weights, values),
                 outputs=(self.act("context", b, query, heads, dv),), attributes=attributes,
             ),
         ]  # fmt: skip
-
-    def _latent(self, name: str, spec: Attention, latent: Latent, source: str, target: str, norm: NormKind) -> list[Operator]:
-        """MLA. Over a prompt keys and values are expanded; one token at a time, the expansion is
-        absorbed into query and output, and attention reads the latent cache as one shared head."""
-        h, heads = self.hidden, spec.heads
-        q_width = heads * spec.head_dim
-        if latent.q_rank is None:
-            ops = [self.linear(f"{name}.q_proj", source, "q", h, q_width)]
-        else:
-            ops = [
-                self.linear(f"{name}.q_a_proj", source, "q_latent", h, latent.q_rank),
-                self.norm(f"{name}.q_a_norm", "q_latent", "q_latent", norm, latent.q_rank, bias=False),
-                self.linear(f"{name}.q_b_proj", "q_latent", "q", latent.q_rank, q_width),
-            ]
-        width = latent.kv_rank + latent.rope_dim
-        ops += [
-            self.linear(f"{name}.kv_a_proj", source, "k", h, width),
-            self.norm(f"{name}.kv_a_norm", "k", "k", norm, latent.kv_rank, bias=False),
-            self.rope(f"{name}.rope", {"q": heads, "k": 1}, latent.rope_dim, latent.rope_dim),
-            self.append(f"{name}.kv_append", {"k": width}),
-        ]
-        if self.shape.decode:
-            ops.append(self.per_head(f"{name}.q_absorb", "q", "q", heads, latent.nope_dim, latent.kv_rank))
-            ops += self.attend(
-                name, spec, self.shape.query, self.shape.past, self.shape.kv, cached=True, shared_kv=True,
-                head_dim=width, value_dim=latent.kv_rank, kv_heads=1,
-            )  # fmt: skip
-            ops.append(self.per_head(f"{name}.v_absorb", "context", "context", heads, latent.kv_rank, spec.value_dim))
-        else:
-            expanded = heads * (latent.nope_dim + spec.value_dim)
-            ops.append(self.linear(f"{name}.kv_b_proj", "k", "k", latent.kv_rank, expanded))
-            ops += self.attend(name, spec, self.shape.query, self.shape.past, self.shape.kv, cached=False)
-        ops.append(self.linear(f"{name}.o_proj", "context", target, heads * spec.value_dim, h))
-        return ops

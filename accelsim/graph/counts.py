@@ -19,12 +19,16 @@ NORM_FLOPS = {"rms": 4, "layer": 7}
 SOFTMAX_FLOPS = 4
 """Per element besides the exponential: maximum, subtract, sum, scale."""
 
+POSITION_BIAS_FLOPS = {"relative": 1, "alibi": 2}
+"""Per score, where positions are added to it: a table's entry (T5); slope times distance (ALiBi)."""
+
 ACTIVATIONS = {
     "relu": (1, 0),
     "relu2": (2, 0),
     "silu": (3, 2),  # negate, add, multiply; exp and reciprocal
     "gelu": (7, 1),  # tanh form: x + c x^3 (4), scale, add, multiply; tanh
     "gelu_exact": (5, 1),  # erf form
+    "sigmoid": (2, 2),  # negate, add; exp and reciprocal
     "identity": (0, 0),
 }
 """(FLOPs, special operations) per element."""
@@ -78,6 +82,11 @@ def _pairs(op: Operator) -> Number:
     )
 
 
+def _softmax_flops(op: Operator) -> int:
+    """FLOPs per score besides the exponential."""
+    return SOFTMAX_FLOPS + POSITION_BIAS_FLOPS.get(op.attributes.get("position_bias") or "", 0)
+
+
 def count(op: Operator) -> Counts:
     """The arithmetic of one operator, by its kind and dimensions."""
     d = op.dims
@@ -88,13 +97,13 @@ def count(op: Operator) -> Counts:
             return Counts(2 * d["m"] * d["n"] * d["k"], 0, 0)
         case Kind.ATTENTION:
             pairs = d["batch"] * d["heads"] * _pairs(op)
-            return Counts(2 * pairs * (d["head_dim"] + d["value_dim"]), SOFTMAX_FLOPS * pairs, pairs)
+            return Counts(2 * pairs * (d["head_dim"] + d["value_dim"]), _softmax_flops(op) * pairs, pairs)
         case Kind.SCORES:  # written out as a whole rectangle: the mask saves nothing
             return Counts(2 * d["batch"] * d["heads"] * d["query"] * d["kv"] * d["head_dim"], 0, 0)
         case Kind.CONTEXT:
             return Counts(2 * d["batch"] * d["heads"] * d["query"] * d["kv"] * d["value_dim"], 0, 0)
         case Kind.SOFTMAX:
-            return Counts(0, SOFTMAX_FLOPS * d["elements"], d["elements"] + d["rows"])
+            return Counts(0, _softmax_flops(op) * d["elements"], d["elements"] + d["rows"])
         case Kind.NORM:
             return Counts(0, NORM_FLOPS[op.attributes["norm"]] * d["elements"], d["rows"])
         case Kind.ACTIVATION:

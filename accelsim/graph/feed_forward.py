@@ -58,7 +58,11 @@ def moe(build: Build, name: str, spec: Moe, source: str, target: str, routing: R
 
     def grouped(part: str, source_: str, target_: str, k: int, n: int) -> Operator:
         weight = Tensor(
-            f"{name}.experts.{part}.weight", (spec.experts, k, n), Role.WEIGHT, build.formats.weights, moved=distinct * k * n
+            f"{name}.experts.{part}.weight",
+            (spec.experts, k, n),
+            Role.WEIGHT,
+            build.formats.weights,
+            moved=distinct * k * n,
         )
         return Operator(
             name=f"{name}.experts.{part}", kind=Kind.EXPERTS,
@@ -69,11 +73,14 @@ def moe(build: Build, name: str, spec: Moe, source: str, target: str, routing: R
 
     logits = build.act("router_logits", tokens, spec.experts)
     choice = build.act("choice", tokens, active)
+    correction = (
+        (Tensor(f"{name}.route.bias", (spec.experts,), Role.WEIGHT, build.formats.wide),) if spec.router_bias else ()
+    )
     ops = [
         build.linear(f"{name}.router", source, "router_logits", h, spec.experts, wide=True),
         Operator(
             name=f"{name}.route", kind=Kind.ROUTE, dims={"elements": tokens * spec.experts, "active": active},
-            inputs=(logits,), outputs=(choice,),
+            inputs=(logits, *correction), outputs=(choice,),
         ),
         Operator(
             name=f"{name}.dispatch", kind=Kind.DISPATCH, dims={"elements": picks * h},
@@ -95,6 +102,23 @@ def moe(build: Build, name: str, spec: Moe, source: str, target: str, routing: R
     if spec.shared:
         ops += mlp(build, f"{name}.shared", spec.shared, source, "shared")
         if spec.shared_gate:
-            ops.append(build.linear(f"{name}.shared_gate", source, "shared_scale", h, 1, wide=True))
+            ops += _shared_gate(build, f"{name}.shared_gate", source)
         ops.append(build.add(f"{name}.add_shared", "routed", "shared", target))
     return ops
+
+
+def _shared_gate(build: Build, name: str, source: str) -> list[Operator]:
+    """One number per token between 0 and 1 scales what the shared expert gives (Qwen2-MoE)."""
+    tokens, h = build.shape.tokens, build.hidden
+    scale, shared = build.rows("shared_scale", 1), build.rows("shared", h)
+    return [
+        build.linear(name, source, "shared_scale", h, 1, wide=True),
+        Operator(
+            name=f"{name}.activation", kind=Kind.ACTIVATION, dims={"elements": tokens}, inputs=(scale,),
+            outputs=(scale,), attributes={"activation": "sigmoid"},
+        ),
+        Operator(
+            name=f"{name}.multiply", kind=Kind.MULTIPLY, dims={"elements": tokens * h}, inputs=(shared, scale),
+            outputs=(shared,),
+        ),
+    ]  # fmt: skip

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from accelsim.graph.attention import Formats
 from accelsim.graph.numbers import Number, maximum, minimum, prod
-from accelsim.graph.operator import Graph, Role
+from accelsim.graph.operator import Block, Graph, Role, Tensor
 from accelsim.spec.model import Layer, Model
 
 
-def weight_bytes(graph: Graph, model: Model) -> Number:
-    """Bytes of all weights in their storage formats; a tied lm_head is the embedding's table.
+def weight_bytes(graph: Graph) -> Number:
+    """Bytes of all weights in their storage formats, each once, however many operators read it.
 
     Args:
         graph: the prefill graph, in which every weight occurs.
-        model: its model.
     """
     total: Number = 0
-    for block, op in graph:
-        if op.name == "lm_head" and model.lm_head == "tied":
-            continue
-        for tensor in op.inputs:
-            if tensor.role is Role.WEIGHT:
-                total = total + block.repeat * prod(tensor.shape) * tensor.format.bytes_per_element
+    for block, tensor in weights(graph):
+        total = total + block.repeat * prod(tensor.shape) * tensor.format.bytes_per_element
     return total
+
+
+def weights(graph: Graph) -> Iterator[tuple[Block, Tensor]]:
+    """Every weight with the first block that reads it."""
+    seen = set()
+    for block, op in graph:
+        for tensor in op.inputs:
+            if tensor.role is Role.WEIGHT and tensor.name not in seen:
+                seen.add(tensor.name)
+                yield block, tensor
 
 
 def kv_cache_bytes(model: Model, formats: Formats, *, batch: Number, context: Number, prompt: Number) -> Number:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from accelsim.graph.numbers import Number, same
-from accelsim.graph.operator import Block, Graph, Kind, Operator, Role, Tensor
+from accelsim.graph.operator import Graph, Kind, Operator, Role, Tensor
 
 Rewrite = Callable[[tuple[Operator, ...]], tuple[Operator, ...]]
 
@@ -82,11 +83,11 @@ def fuse_attention(graph: Graph) -> Graph:
                 skip -= 1
                 continue
             if op.kind is Kind.SCORES and [o.kind for o in ops[index + 1 : index + 3]] == [Kind.SOFTMAX, Kind.CONTEXT]:
-                context = ops[index + 2]
+                softmax, context = ops[index + 1 : index + 3]
                 skip = 2
                 op = replace(
                     op, name=op.name.removesuffix(".scores") + ".attend", kind=Kind.ATTENTION,
-                    inputs=(*op.inputs, context.inputs[1]), outputs=context.outputs,
+                    inputs=(*op.inputs, context.inputs[1], *softmax.inputs[1:]), outputs=context.outputs,
                 )  # fmt: skip
             result.append(op)
         return tuple(result)
@@ -98,9 +99,9 @@ def fuse_elementwise(graph: Graph) -> Graph:
     """Element-wise neighbours share a kernel: add and norm, activation and product, RoPE and KV append.
 
     The norm that opens a layer moves to the end of the layer before it, where the residual is added;
-    the first layer's goes to the embedding, and the last one stands for the norm before lm_head.
+    the first layer's goes to the embedding, and the last one stands for the norm behind the stack.
     """
-    return _each(_rotate_norms(graph), _fuse_chains)
+    return _each(_rotate_norms(_rotate_norms(graph, "encoder"), "layers"), _fuse_chains)
 
 
 _CHAINS = (
@@ -132,16 +133,20 @@ def _linked(parts: Sequence[Operator]) -> bool:
     """Each operator reads what the one before it wrote."""
     return all(
         {out.name for out in first.outputs} & {tensor.name for tensor in second.inputs}
-        for first, second in zip(parts, parts[1:], strict=False)
+        for first, second in pairwise(parts)
     )
 
 
 def _merge(parts: tuple[Operator, ...], later: Sequence[Operator]) -> Operator:
     """One kernel for `parts`: it reads what comes from outside and writes what is still needed after."""
-    inputs: list[Tensor] = []
+    inputs: dict[str, Tensor] = {}
     made: dict[str, Tensor] = {}
     for part in parts:
-        inputs += [t for t in part.inputs if t.name not in made and t.name not in {i.name for i in inputs}]
+        for tensor in part.inputs:
+            if tensor.name not in made:
+                inputs.setdefault(tensor.name, tensor)
+            elif made[tensor.name].moved is not None:  # a part of it was written (RoPE); the rest comes from outside
+                inputs[tensor.name] = tensor
         made |= {out.name: out for out in part.outputs}
     outputs = tuple(t for t in made.values() if t.role is Role.KV_CACHE or _read_later(t.name, later))
     head = parts[0].name.rpartition(".")
@@ -149,7 +154,7 @@ def _merge(parts: tuple[Operator, ...], later: Sequence[Operator]) -> Operator:
         name=f"{head[0]}{head[1]}" + "_".join(part.name.rpartition(".")[2] for part in parts),
         kind=Kind.FUSED,
         dims=parts[0].dims,
-        inputs=tuple(inputs),
+        inputs=tuple(inputs.values()),
         outputs=outputs or tuple(made.values())[-1:],
         parts=parts,
     )
@@ -165,25 +170,23 @@ def _read_later(name: str, later: Sequence[Operator]) -> bool:
     return name in ("hidden", "normed")
 
 
-def _rotate_norms(graph: Graph) -> Graph:
+def _rotate_norms(graph: Graph, stack: str) -> Graph:
+    """Moves the opening norms of one stack, if the norm behind it is like them."""
     blocks = list(graph.blocks)
-    stack = [i for i, block in enumerate(blocks) if block.name.startswith("layers[")]
-    if not stack or stack[0] == 0 or stack[-1] + 1 >= len(blocks):
+    layers = [i for i, block in enumerate(blocks) if block.name.startswith(f"{stack}[")]
+    if not layers or layers[0] == 0 or layers[-1] + 1 >= len(blocks):
         return graph
-    head = blocks[stack[-1] + 1]
-    openers = [blocks[i].operators[0] for i in stack]
-    closer = head.operators[0] if head.operators else None
-    same = closer is not None and all(_same_norm(op, closer) for op in openers)
-    if not same or blocks[stack[0] - 1].name != "embedding":
+    before, head = blocks[layers[0] - 1], blocks[layers[-1] + 1]
+    openers = [blocks[i].operators[0] for i in layers]
+    alike = bool(head.operators) and all(_same_norm(op, head.operators[0]) for op in openers)
+    if not alike or not before.name.endswith("embedding"):
         return graph
-    before = blocks[stack[0] - 1]
-    blocks[stack[0] - 1] = replace(before, operators=(*before.operators, openers[0]))
-    for i, opener in zip(stack, openers, strict=True):
+    first = _renamed(openers[0], f"{stack}.opening_norm")
+    blocks[layers[0] - 1] = replace(before, operators=(*before.operators, first))
+    for i, opener in zip(layers, openers, strict=True):
         blocks[i] = replace(blocks[i], operators=(*blocks[i].operators[1:], opener))
-    # lm_head now reads the norm that closed the last layer
-    rest = tuple(_reading(op, "hidden", "normed") for op in head.operators[1:])
-    blocks[stack[-1] + 1] = Block(head.name, head.repeat, rest)
-    return graph.with_blocks(tuple(blocks))
+    blocks[layers[-1] + 1] = replace(head, operators=head.operators[1:])
+    return graph.with_blocks(tuple(block for block in blocks if block.operators))
 
 
 def _same_norm(first: Operator, second: Operator) -> bool:
@@ -191,10 +194,14 @@ def _same_norm(first: Operator, second: Operator) -> bool:
     return (
         first.kind is second.kind is Kind.NORM
         and first.inputs[0].name == second.inputs[0].name == "hidden"
+        and first.outputs[0].name == second.outputs[0].name
         and same(first.dims["elements"], second.dims["elements"])
+        and [t.shape for t in first.inputs[1:]] == [t.shape for t in second.inputs[1:]]
         and first.attributes == second.attributes
     )
 
 
-def _reading(op: Operator, old: str, new: str) -> Operator:
-    return replace(op, inputs=tuple(replace(t, name=new) if t.name == old else t for t in op.inputs))
+def _renamed(op: Operator, name: str) -> Operator:
+    """The operator and its weights under another name."""
+    inputs = (replace(t, name=t.name.replace(op.name, name)) if t.role is Role.WEIGHT else t for t in op.inputs)
+    return replace(op, name=name, inputs=tuple(inputs))

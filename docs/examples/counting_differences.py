@@ -136,7 +136,7 @@ def main() -> None:
         8, "prefill", first.total("ops"), mended(first, softmax=lambda _: {"ops": 5 * pairs}, **seen).total("ops"), "op"
     )
 
-    line(9, "weights", step.counts.footprint.weight_bytes, weight_bytes(ours_prefill, LLAMA), "B")
+    line(9, "weights", step.counts.footprint.weight_bytes, weight_bytes(ours_prefill), "B")
 
     grown = kv_cache_bytes(LLAMA, FORMATS, batch=1, context=TOKENS + 1, prompt=TOKENS)
     line(10, "KV cache, decode", step.counts.footprint.kv_cache_bytes, grown, "B")
