@@ -24,7 +24,7 @@ from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE, kernel_time_s
 from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment, Stage
-from accelsim.simulate import simulate
+from accelsim.simulation import simulate
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model

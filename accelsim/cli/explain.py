@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from accelsim.explain import Explanation
 
 _ALTERNATIVES = 10
-_SOURCE_WIDTH = 100
 
 
 @app.command()
@@ -94,13 +93,13 @@ def explain(
 def _lines(found: Explanation, batch: int, prompt: int) -> Iterator[str]:
     where = f"decode step {found.step}" if found.step else "prefill"
     yield f"{found.operator} of {found.model} on {found.chip} · {where} · batch {batch} · {prompt} in"
-    dims = " ".join(f"{name}={value:g}" for name, value in found.dims.items())
+    dims = " ".join(f"{name}={value:.10g}" for name, value in found.dims.items())
     yield f"{found.kind} {dims} · {', '.join(found.formats)}"
     yield ""
     ideal = percent(found.closed_form_s / found.time_s)
     yield (
-        f"  {show(found.time_s, 's')} each, {found.count} in one pass; bound by {found.bound}; its roofline is "
-        f"{show(found.closed_form_s, 's')}, {ideal} of that"
+        f"  {show(found.time_s, 's')} each, {found.count} in one pass; bound by {found.bound}; its roofline allows "
+        f"{show(found.closed_form_s, 's')}, {ideal} of it"
     )
     yield f"  priced by {found.priced_by}; weakest figure used: {found.status}"
     yield from _choice(found)
@@ -178,15 +177,17 @@ def _alternatives(found: Explanation) -> Iterator[str]:
 
 
 def _constants(found: Explanation) -> Iterator[str]:
+    sources = list(dict.fromkeys(row.source for row in found.constants))
     rows = [("figures used", "value", "status", "source")]
-    rows += [(row.path, _value(row), row.status, _short(row.source)) for row in found.constants]
+    rows += [(row.path, _value(row), row.status, f"[{sources.index(row.source) + 1}]") for row in found.constants]
     yield ""
     yield from columns(rows, right=(1,), indent="")
+    yield ""
+    yield from (f"[{number}] {source}" for number, source in enumerate(sources, 1))
 
 
 def _value(constant: Constant) -> str:
-    return show(constant.value, constant.unit, 4) if constant.unit else f"{constant.value:g}"
-
-
-def _short(source: str) -> str:
-    return source if len(source) <= _SOURCE_WIDTH else source[: _SOURCE_WIDTH - 3].rstrip() + "..."
+    """Rates per clock are spelt as in descriptions, without a prefix."""
+    if not constant.unit or constant.unit.endswith("/clk"):
+        return f"{constant.value:g} {constant.unit}".rstrip()
+    return show(constant.value, constant.unit, 4)

@@ -26,7 +26,7 @@ def like(value: float, other: float, unit: str) -> str:
     shown = units.show(other, unit).rpartition(" ")[2]
     scale = units.parse(f"1 {shown}", unit)
     number = value / scale
-    return f"{number:.2g}" if abs(number) < 1 else f"{number:.3g}"
+    return f"{number:#.2g}" if 0 < abs(number) < 1 else f"{number:#.3g}".rstrip(".") if number else "0"
 
 
 def of_peak(value: float, peak: float, unit: str) -> str:
@@ -54,8 +54,8 @@ def line(label: str, figure: str, *more: str) -> str:
     """One line of a headline: label, a figure aligned at its decimal point, and what belongs to it."""
     number, _, unit = figure.partition(" ")
     whole, dot, fraction = number.partition(".")
-    text = f"  {label:<22}{whole:>6}{dot}{fraction} {unit}"
-    return (f"{text:<43}" + "".join(f"{part:<32}" for part in more)).rstrip()
+    text = f"  {label:<22}{whole:>7}{dot}{fraction} {unit}"
+    return (f"{text:<44}" + "".join(f"{part:<32}" for part in more)).rstrip()
 
 
 def columns(rows: Iterable[Sequence[str]], right: Iterable[int] = (), indent: str = "  ") -> list[str]:

@@ -99,7 +99,7 @@ def _table(rows: list[dict[str, Any]], total: dict[str, Any], intensity: float) 
         if row["block"] != block:
             block = row["block"]
             titles[len(table)] = f"{block}" + (f"  x{row['count']}" if row["count"] > 1 else "")
-        dims = " ".join(f"{name}={value:g}" for name, value in row["dims"].items())
+        dims = " ".join(f"{name}={value:.10g}" for name, value in row["dims"].items())
         table.append(
             (
                 f"  {row['name']}",

@@ -95,7 +95,7 @@ def operator(
     dims = {name: value for name, value in given.items() if value is not None}
     from accelsim import catalog
     from accelsim.cli import report
-    from accelsim.simulate import simulate_operator
+    from accelsim.simulation import simulate_operator
 
     chip = catalog.chip(on, overrides(set_))
     since = time.perf_counter()

@@ -34,7 +34,7 @@ def lines(run: Run, chip: Chip, seconds: float, top: int) -> Iterator[str]:
         seconds: how long the run took to compute.
         top: operators to list.
     """
-    found = digest(run, chip, top=top)
+    found = digest(run, top=top)
     yield _headline(run.request)
     yield from filter(_about_calibration, run.warnings)
     yield ""
@@ -45,7 +45,7 @@ def lines(run: Run, chip: Chip, seconds: float, top: int) -> Iterator[str]:
 
 def operator_lines(run: Run, chip: Chip, dims: dict[str, Any], seconds: float) -> Iterator[str]:
     """A run of one operator that took place."""
-    found, asked = digest(run, chip, top=1), run.request
+    found, asked = digest(run, top=1), run.request
     phase, row = found.phases[0], found.expensive[0]
     formats = asked.activations if asked.activations == asked.weights else f"{asked.activations} x {asked.weights}"
     sizes = ", ".join(f"{name} {value}" for name, value in dims.items())
@@ -59,7 +59,7 @@ def operator_lines(run: Run, chip: Chip, dims: dict[str, Any], seconds: float) -
     )
     yield line("energy", show(run.summary["energy_j"], "J"), _energy(found, chip))
     yield _simulated(run, seconds)
-    yield f"  {'priced by':<26}{row['priced_by']} (weakest figure: {row['status']})"
+    yield f"  {'priced by':<27}{row['priced_by']} (weakest figure: {row['status']})"
 
 
 def _headline(asked: Request) -> str:

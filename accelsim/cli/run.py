@@ -117,7 +117,7 @@ def simulated(model: str, on: str, set_: list[str], **request: Any) -> tuple[Run
     """The run, its chip, and the seconds it took to compute."""
     from accelsim import catalog
     from accelsim.cli.progress import progress
-    from accelsim.simulate import simulate
+    from accelsim.simulation import simulate
 
     chip = catalog.chip(on, overrides(set_))
     since = time.perf_counter()

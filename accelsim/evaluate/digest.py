@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accelsim.energy import COMPONENTS
-from accelsim.mapping.gpu.pairs import resolve
 from accelsim.results import Rows, Run
-from accelsim.spec.chip import Chip
-from accelsim.spec.device import GpuChip
-from accelsim.spec.infeasible import Infeasible
 
 NAN = float("nan")
 
@@ -46,7 +42,7 @@ class Digest:
     """A run for people.
 
     Attributes:
-        peak_flops_per_s: the chip's matrix peak for activations x weights; NaN where it has none.
+        peak_flops_per_s: the chip's matrix peak for the fastest pair of operands of the run; NaN if unknown.
         peak_bytes_per_s: its memory bandwidth.
         phases: in order.
         energy: fraction of the total by component, largest first; empty where energy is unknown.
@@ -64,17 +60,15 @@ class Digest:
     expensive: Rows
 
 
-def digest(run: Run, chip: Chip, *, top: int = 5) -> Digest:
+def digest(run: Run, *, top: int = 5) -> Digest:
     """Shares of a run that took place.
 
     Args:
         run: the run.
-        chip: the chip it ran on, overrides included.
         top: number of expensive operators.
     """
     operators = run.rows("operators")
-    peak = peak_flops_per_s(chip, run.request.activations, run.request.weights)
-    bandwidth = chip.memory.bandwidth_bytes_per_s
+    peak, bandwidth = _peak_flops_per_s(run.roofs), run.roofs.get("memory", NAN)
     phases = tuple(_phase(row, operators, peak, bandwidth) for row in run.rows("phases"))
     total_j = run.summary["energy_j"]
     energy = [(name, run.summary[f"energy_{name}_j"] / total_j) for name in COMPONENTS] if total_j > 0 else []
@@ -92,12 +86,10 @@ def digest(run: Run, chip: Chip, *, top: int = 5) -> Digest:
     )
 
 
-def peak_flops_per_s(chip: Chip, activations: str, weights: str) -> float:
-    """Matrix rate of the whole chip for a pair of formats, widened if need be; NaN where nothing leads to one."""
-    if isinstance(chip, GpuChip):
-        pair = resolve(chip, activations, weights)
-        return NAN if isinstance(pair, Infeasible) else chip.peak_flops_per_s(pair.peak)
-    return NAN
+def _peak_flops_per_s(roofs: Mapping[str, float]) -> float:
+    """The fastest pair of operands that the run uses; the vector lanes where it multiplies no matrices."""
+    pairs = [rate for name, rate in roofs.items() if name not in ("memory", "vector")]
+    return max(pairs, default=roofs.get("vector", NAN))
 
 
 def _phase(row: Mapping[str, Any], operators: Rows, peak: float, bandwidth: float) -> PhaseDigest:
