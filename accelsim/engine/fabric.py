@@ -139,47 +139,52 @@ def _ps(seconds: float) -> int:
 def _max_min(flows: list[Flow], caps: list[float], resources: Mapping[str, Resource]) -> tuple[list[float], list[str]]:
     """Fractions per second for flows that share resources, and what limits each.
 
-    On every resource the rate is divided by water-filling over bytes, each flow bounded by what its
-    other resources and its pipeline allow; the bounds are iterated until they stand.
+    Every shared resource has a waterline: what it serves to each flow that asks for no less. A flow runs
+    at the lowest of its waterlines and its own cap. The lines are raised and lowered until they stand.
     """
     users: dict[str, list[tuple[int, float]]] = {}
     for index, flow in enumerate(flows):
         for name, amount, _ in flow.amounts:
             users.setdefault(name, []).append((index, float(amount)))
     shared = {name: list_ for name, list_ in users.items() if len(list_) > 1}
-    granted: list[dict[str, float]] = [{} for _ in flows]
+    lines: list[dict[str, float]] = [{} for _ in flows]
     for _ in range(_ROUNDS):
         changed = False
         for name, members in shared.items():
-            bounds = []
+            asked = []
             for index, units in members:
-                others = [rate for other, rate in granted[index].items() if other != name]
-                bounds.append(min([caps[index], *others]) * units)
-            allotted = _water_fill(resources[name].rate, bounds)
-            for (index, units), granted_units in zip(members, allotted, strict=True):
-                rate = granted_units / units
-                if abs(rate - granted[index].get(name, -1.0)) > 1e-12 * rate:
-                    granted[index][name] = rate
-                    changed = True
+                others = (rate for other, rate in lines[index].items() if other != name)
+                asked.append(min(caps[index], min(others, default=math.inf)) * units)
+            line = _waterline(resources[name].rate, asked)
+            index, units = members[0]
+            before = lines[index].get(name, math.inf) * units
+            changed |= line != before and not abs(line - before) <= 1e-12 * line
+            for index, units in members:
+                lines[index][name] = line / units
         if not changed:
             break
     rates, limits = [], []
     for index, flow in enumerate(flows):
         rate, limit = caps[index], flow.limit
-        for name, value in granted[index].items():
+        for name, value in lines[index].items():
             if value < rate * (1 - 1e-12):
                 rate, limit = value, name
         rates.append(rate)
         limits.append(limit)
+    for name, members in shared.items():  # never above a rate, should the lines not have settled
+        excess = sum(rates[index] * units for index, units in members) / resources[name].rate
+        if excess > 1:
+            for index, _ in members:
+                rates[index] /= excess
     return rates, limits
 
 
-def _water_fill(rate: float, bounds: list[float]) -> list[float]:
-    """Divides a rate equally; what one cannot take goes to those who can."""
-    result = [0.0] * len(bounds)
+def _waterline(rate: float, asked: list[float]) -> float:
+    """The most that one may draw so that all of them draw `rate` together; infinite if they ask for less."""
     left = rate
-    order = sorted(range(len(bounds)), key=lambda i: (bounds[i], i))
-    for position, index in enumerate(order):
-        result[index] = min(bounds[index], left / (len(order) - position))
-        left -= result[index]
-    return result
+    for position, amount in enumerate(sorted(asked)):
+        fair = left / (len(asked) - position)
+        if amount > fair:
+            return fair
+        left -= amount
+    return math.inf

@@ -170,6 +170,9 @@ def _kernel(
     for process in waits:
         if not process.processed:
             yield process
+    names = [phase.name for phase in kernel.phases]
+    if len(set(names)) < len(names):
+        raise ScheduleError(f"kernel {kernel.name}: two phases have one name ({', '.join(names)})")
     record = records[kernel] = KernelRecord(int(env.now))
     launch = seconds_to_ps(kernel.launch_s)
     if launch:

@@ -8,7 +8,7 @@ from typing import Any
 
 from accelsim.devices.base import Device
 from accelsim.energy import by_resource_j, total_j
-from accelsim.engine.runner import Executed, KernelRecord, Runner, SegmentRecord
+from accelsim.engine.runner import Executed, Runner, SegmentRecord
 from accelsim.graph.counts import count
 from accelsim.graph.operator import Graph, Operator, Role
 from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE
@@ -72,18 +72,24 @@ def operator_rows(outcome: PhaseOutcome, device: Device) -> Rows:
     rows: dict[str, dict[str, Any]] = {}
     limits: dict[str, dict[str, int]] = {}
     statuses: dict[tuple[str, ...], str] = {}
-    for record, times in outcome.records.values():
+    times: dict[Kernel, int] = {}
+    busy_ps: dict[Kernel, int] = {}
+    for record, repeat in outcome.records.values():
         for kernel, ran in record.kernels.items():
-            row = rows.get(kernel.name)
-            if row is None:
-                if kernel.constants not in statuses:
-                    statuses[kernel.constants] = device.status(kernel.constants)
-                row = rows[kernel.name] = _empty(outcome.name, kernel, statuses[kernel.constants])
-                limits[kernel.name] = {}
-            _accumulate(row, kernel, ran, times, device)
+            times[kernel] = times.get(kernel, 0) + repeat
+            busy_ps[kernel] = busy_ps.get(kernel, 0) + repeat * (ran.end_ps - ran.start_ps)
+            words = limits.setdefault(kernel.name, {})
             for limit, duration in ran.limits_ps.items():
                 word = _WAITS.get(limit) or device.resources[limit].bound
-                limits[kernel.name][word] = limits[kernel.name].get(word, 0) + duration * times
+                words[word] = words.get(word, 0) + duration * repeat
+    # whole numbers per kernel first: the same sums of floats whether repetitions were replayed or run
+    for kernel, count_ in times.items():
+        row = rows.get(kernel.name)
+        if row is None:
+            if kernel.constants not in statuses:
+                statuses[kernel.constants] = device.status(kernel.constants)
+            row = rows[kernel.name] = _empty(outcome.name, kernel, statuses[kernel.constants])
+        _accumulate(row, kernel, busy_ps[kernel], count_, device)
     for name, row in rows.items():
         finish(row)
         row["bound"] = max(limits[name].items(), key=lambda item: item[1])[0] if limits[name] else "launch"
@@ -118,7 +124,7 @@ def empty_row(phase: str, op: Operator, priced_by: str, status: str) -> dict[str
     }
 
 
-def _accumulate(row: dict[str, Any], kernel: Kernel, ran: KernelRecord, times: int, device: Device) -> None:
+def _accumulate(row: dict[str, Any], kernel: Kernel, busy_ps: int, times: int, device: Device) -> None:
     op = kernel.operator
     row["count"] += times
     row["flops"] += times * float(count(op).flops)
@@ -127,7 +133,7 @@ def _accumulate(row: dict[str, Any], kernel: Kernel, ran: KernelRecord, times: i
     row["kv_bytes"] += times * float(op.bytes(Role.KV_CACHE))
     row["activation_bytes"] += times * float(op.bytes(Role.ACTIVATION))
     row["dram_bytes"] += times * float(kernel.events.get("memory", 0))
-    row["time_s"] += times * (ran.end_ps - ran.start_ps) / PS_PER_S
+    row["time_s"] += busy_ps / PS_PER_S
     row["energy_j"] += times * float(total_j(kernel.events, device))
     row["priced_by"] = kernel.priced_by
 
@@ -161,9 +167,8 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
             for row in record.rows:
                 busy[row.resource] += times * (row.end_ps - row.start_ps)
                 amount[row.resource] += times * row.amount
-            for kernel in record.kernels:
-                for name, joules in by_resource_j(kernel.events, device).items():
-                    energy[name] += times * float(joules)
+        for name, joules in by_resource_j(energy_events(outcome), device).items():
+            energy[name] += float(joules)
     rows: Rows = [
         {
             "resource": name,

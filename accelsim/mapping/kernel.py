@@ -94,6 +94,10 @@ class Phase:
                 f"phase {self.name}: steps ({self.steps}), buffers ({self.buffers}) and stores ({self.stores}) "
                 "must be at least 1, and stores at most steps"
             )
+        for part, demands in (("load", self.load), ("compute", self.compute), ("store", self.store)):
+            names = [demand.resource for demand in demands]
+            if len(set(names)) < len(names):
+                raise ValueError(f"phase {self.name}: a resource stands twice in {part} ({', '.join(names)})")
 
 
 @dataclass(frozen=True, slots=True)
