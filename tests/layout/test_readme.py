@@ -1,0 +1,41 @@
+"""The README's numbers are the program's output."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from accelsim import catalog
+from accelsim.spec.device import GpuChip
+from accelsim.spec.huggingface import SUPPORTED
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIES = re.compile(r"simulated in +[\d.]+ m?s")
+
+
+def block() -> str:
+    """What stands between the demo markers."""
+    found = re.search(r"<!-- demo:.*?-->\n```text\n(.*?)```\n<!-- /demo -->", (ROOT / "README.md").read_text("utf-8"), re.S)
+    assert found is not None
+    return found[1]
+
+
+def test_the_demo_block_is_what_the_demo_prints(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "accelsim", "demo"], cwd=tmp_path, check=True, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert VARIES.sub("", block()).rstrip() == VARIES.sub("", done.stdout).rstrip()
+    assert (tmp_path / "roofline.png").stat().st_size > 10_000
+
+
+def test_what_it_counts_is_there() -> None:
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    gpus = [name for name in catalog.names("arch") if isinstance(catalog.chip(name), GpuChip)]
+    assert len(gpus) == 13 and "Thirteen GPUs" in text
+    assert f"{len(catalog.names('models'))} models" in text
+    assert f"{len(catalog.names('formats'))} number formats" in text
+    families = {catalog.model(name).family for name in catalog.names("models")}
+    assert f"of {len(families)} families" in text
+    assert families <= set(SUPPORTED)
