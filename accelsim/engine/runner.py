@@ -185,8 +185,8 @@ def _kernel(
         running: dict[str, simpy.Process] = {}
         previous: str | None = None
         for phase in kernel.phases:
-            names = ((previous,) if previous else ()) if phase.after is None else phase.after
-            missing = [name for name in names if name not in running]
+            waited = ((previous,) if previous else ()) if phase.after is None else phase.after
+            missing = [name for name in waited if name not in running]
             if missing:
                 raise ScheduleError(
                     f"kernel {kernel.name}: phase {phase.name} waits for {missing[0]!r}, which is not before it"
