@@ -191,7 +191,7 @@ def _kernel(
                 raise ScheduleError(
                     f"kernel {kernel.name}: phase {phase.name} waits for {missing[0]!r}, which is not before it"
                 )
-            before = [running[name] for name in names]
+            before = [running[name] for name in waited]
             running[phase.name] = env.process(
                 _waiting_phase(env, fabric, kernel.name, phase, resources, record, before)
             )
