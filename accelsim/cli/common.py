@@ -87,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "accelsim"
         return _fail(f"{_plain(error)}\n  help: {command} --help", BAD_INPUT)
+    if code == INTERRUPTED:  # typer turns a KeyboardInterrupt inside a command into this code, and says nothing
+        return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else OK
 
 
