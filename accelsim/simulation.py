@@ -19,7 +19,7 @@ from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
-from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, Request
+from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
 
 DEFAULT_GENERATE = 128
 UNCALIBRATED = (
@@ -44,6 +44,7 @@ def simulate(
     overrides: Mapping[str, object] | None = None,
     fold: bool = True,
     fuse: bool = True,
+    streams: str = "one",
     flash: bool | None = None,
     logits: str = "last",
     routing: str = "uniform",
@@ -70,6 +71,8 @@ def simulate(
         overrides: dotted chip figures, such as {"memory.bandwidth": "5 TB/s"}.
         fold: replay recurring segments; False runs everything, with the same numbers.
         fuse: merged projections, fused attention and element-wise chains.
+        streams: "one" runs kernels one after the other; "graph" starts each as soon as its tensors are
+            there, so that independent kernels share the chip (event fidelity).
         flash: with convention "llm-viewer", that tool's FlashAttention switch.
         logits: positions that lm_head covers in prefill: "last" or "all".
         routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
@@ -87,6 +90,7 @@ def simulate(
     _choice("fidelity", fidelity, FIDELITIES)
     _choice("convention", convention, CONVENTIONS)
     _choice("logits", logits, LOGITS)
+    _choice("streams", streams, STREAMS)
     the_model, chip = catalog.model(model), catalog.chip(on, overrides)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
@@ -126,6 +130,7 @@ def simulate(
         logits=logits,
         routing=routing,
         fuse=fuse,
+        streams=streams,
         fold=fold,
         seed=seed,
     )
@@ -191,7 +196,7 @@ def _run(
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
 ) -> Run:
-    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)})
+    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)}, None, request.streams)
     used = memory.rows(work, float(device.capacity_bytes))
     failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
     if chips != 1:

@@ -36,14 +36,21 @@ class Gpu:
         bits: bits of one element by format name.
         columns: SI figures that replace the description's, numbers or one value per design point;
             used by the roofline only.
+        streams: as in `accelsim.mapping.gpu.plan.GpuMapper`.
     """
 
     family = "gpu"
 
-    def __init__(self, chip: GpuChip, bits: Mapping[str, float], columns: Mapping[str, Number] | None = None) -> None:
+    def __init__(
+        self,
+        chip: GpuChip,
+        bits: Mapping[str, float],
+        columns: Mapping[str, Number] | None = None,
+        streams: str = "one",
+    ) -> None:
         self.chip = chip
         self.figures = GpuFigures(chip, columns or {})
-        self._mapper = GpuMapper(chip, bits)
+        self._mapper = GpuMapper(chip, bits, streams)
         self._tensor = {
             f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row
             for row in chip.peak

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 FIDELITIES = ("event", "roofline")
 CONVENTIONS = ("corrected", "llm-viewer")
 LOGITS = ("last", "all")
+STREAMS = ("one", "graph")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Request:
         logits: positions that lm_head covers in prefill, "last" or "all".
         routing: popularity of experts.
         fuse: merged projections, fused attention and element-wise chains.
+        streams: kernels one after the other, or each as soon as its tensors are there ("graph").
         fold: recurring segments are replayed.
         seed: of everything drawn.
     """
@@ -44,5 +46,6 @@ class Request:
     logits: str = "last"
     routing: str = "uniform"
     fuse: bool = True
+    streams: str = "one"
     fold: bool = True
     seed: int = 0
