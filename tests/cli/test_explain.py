@@ -27,7 +27,8 @@ def gate_up() -> Any:
 def test_time_is_that_of_the_run(gate_up: Any) -> None:
     run = accelsim.simulate("llama-2-7b", "h100-sxm", prompt=128, generate=2)
     row = next(r for r in run.rows("operators") if r["phase"] == "decode" and r["name"] == gate_up.operator)
-    assert (gate_up.operator, gate_up.count) == ("layers.mlp.gate_up_proj", row["count"] == 32 and 32)
+    assert gate_up.operator == "layers.mlp.gate_up_proj"
+    assert gate_up.count == row["count"] == 32
     assert gate_up.time_s == pytest.approx(row["time_s"] / row["count"], rel=1e-12)
     assert (gate_up.bound, gate_up.priced_by, gate_up.status) == (row["bound"], row["priced_by"], row["status"])
     assert gate_up.closed_form_s < gate_up.time_s
