@@ -73,6 +73,9 @@ def write_whole(writers: Mapping[Path, Writer]) -> list[Path]:
     Raises:
         RequestError: a folder that does not exist or cannot be written.
     """
+    for target in writers:
+        if not target.parent.is_dir():
+            raise RequestError(f"cannot write {target}: there is no folder {str(target.parent)!r}")
     unfinished = {target: target.with_name(target.name + ".partial") for target in writers}
     try:
         for target, write in writers.items():
