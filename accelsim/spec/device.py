@@ -270,7 +270,5 @@ class GpuChip(Description):
         return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
-
-
 DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "memory.pin_rate", "link", "energy.link"})
 """Numeric fields that explain other fields or wait for runs over several chips: no result depends on them."""
