@@ -33,9 +33,8 @@ class FloatFormat(Format):
             is zero.
         zero: whether there is a zero; only formats without subnormals may lack it (E8M0).
         signed: whether there is a sign bit.
-        container_bits: bits that a code takes in memory, where more than its own (tf32 takes 32).
-        packing: order of the bits in memory: densely one code after another, or, for six bits, the two highest
-            bits of all codes of 16 apart from the four lowest (FP6-LLM).
+        container_bits: bits that a code takes in memory, where more than its own; it lies in their upper end (tf32
+            is the upper 19 bits of an fp32).
     """
 
     kind: Literal["float"] = "float"
@@ -47,8 +46,7 @@ class FloatFormat(Format):
     subnormals: bool = True
     zero: bool = True
     signed: bool = True
-    container_bits: int | None = Field(default=None, ge=1, le=64)
-    packing: Literal["dense", "split_2_4"] = "dense"
+    container_bits: int | None = Field(default=None, ge=1, le=32)
 
     @property
     def bits(self) -> int:
@@ -79,12 +77,12 @@ class FloatFormat(Format):
             raise ValueError("without mantissa bits the largest exponent is either infinity or NaN: infinities = false")
         if self.nan == "fnuz" and not self.signed:
             raise ValueError("nan = 'fnuz' takes the code of negative zero, which an unsigned format lacks: use 'fn'")
+        if not self.subnormals and self.bits > 16:
+            raise ValueError(f"subnormals = false is for at most 16 bits, this format has {self.bits}")
         if not self.zero and self.subnormals:
             raise ValueError("subnormals include zero: zero = false needs subnormals = false")
         if self.container_bits is not None and self.container_bits < self.bits:
             raise ValueError(f"container_bits = {self.container_bits} is less than the {self.bits} bits of a code")
-        if self.packing == "split_2_4" and self.bits != 6:
-            raise ValueError(f"packing 'split_2_4' is for six bits, this format has {self.bits}")
         lowest = (1 if self.subnormals else 0) - self.bias - self.mantissa_bits
         highest = (1 << self.exponent_bits) - 1 - self.bias
         if lowest < _LOWEST or highest > _HIGHEST:
