@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from accelsim.spec.format.base import Format, Length, Reference, bare
+from accelsim.spec.format.plain import IntegerFormat
 
 ScaleRule = Literal["floor", "ceil", "even", "rceil", "absmax", "power_of_two", "mse", "percentile", "mean"]
 
@@ -19,8 +20,15 @@ class BlockFormat(Format):
     - `floor`: 2^(floor(log2 amax) - emax), the OCP MX standard; `ceil`: 2^(ceil(log2 amax) - emax);
     - `even`: `floor` of amax after rounding it to the element's mantissa; `rceil`: smallest power of two that is
       at least amax / max;
-    - `absmax`: amax / max, rounded to the scale format; `power_of_two`: the power of two nearest to it;
-    - `mse`, `percentile`: amax clipped to the least squared error, or to a percentile; `mean`: mean of |x|.
+    - `absmax`: amax / max, rounded to the scale format; `power_of_two`: the power of two nearest to it, the upper one
+      of two equally near;
+    - `mse`: of the scale of `absmax` times 100 %, 99 %, ... 21 %, the first with the least squared error;
+    - `percentile`: amax is the magnitude of that rank, rounded up; `mean`: mean of |x|.
+
+    For an element with unequal ends, max is the one nearer to zero. With a zero point, the scale is that of
+    min(0, smallest) to max(0, largest), and code = round(x / scale) + zero point.
+    Double quantisation (`scale_length`): scales are rounded to `scale_scale`, their mean (one per tensor) is taken
+    away, and groups of them are stored in the scale format with an absolute-maximum scale of their own.
 
     Attributes:
         element: format of the elements, without a scale of its own.
@@ -77,9 +85,23 @@ class BlockFormat(Format):
             raise ValueError("granularity 'block' needs a length, 'channel' and 'tensor' take none")
         if (self.scale_length is None) != (self.scale_scale is None):
             raise ValueError("scale_length and scale_scale belong together: give both or none")
+        if self.scale_length and (self.granularity != "block" or self.zero_point or self.scale_rule != "absmax"):
+            raise ValueError("scale_length is for blocks with scale_rule 'absmax' and without a zero point")
         if (self.scale_rule == "percentile") != (self.percentile is not None):
             raise ValueError("scale_rule 'percentile' needs percentile, in percent; other rules take none")
+        if self.scale_rule == "even" and self.element.kind not in ("float", "integer"):
+            raise ValueError(f"scale_rule 'even' rounds to a mantissa, which a {self.element.kind} element has not")
+        self._shifted()
         return self
+
+    def _shifted(self) -> None:
+        if self.zero_point is None:
+            return
+        for role, record in (("element", self.element), ("zero_point", bare(self.zero_point, "the zero point"))):
+            if not isinstance(record, IntegerFormat) or record.fraction_bits or record.bits > 16:
+                raise ValueError(f"a zero point needs integers of at most 16 bits: {role} = {record.name!r} is none")
+        if self.scale_rule != "absmax":
+            raise ValueError("a zero point goes with scale_rule 'absmax'")
 
 
 class TwoLevelBlockFormat(Format):
