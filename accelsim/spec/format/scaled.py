@@ -107,17 +107,19 @@ class BlockFormat(Format):
 class TwoLevelBlockFormat(Format):
     """Blocks with a float scale each and one more scale of the tensor, as NVFP4.
 
-    tensor scale g = amax_tensor / (scale max x element max); block scale = round(clamp(amax_block / element max / g,
-    scale_min, scale max)); every step in fp32.
+    In steps of fp32, each rounded: tensor scale g = amax_tensor / (scale_limit x element max); block scale s =
+    amax_block / target / g, clamped to scale_min and the scale's largest, rounded to the scale format;
+    element = x ((1 / g) / s), clamped and rounded; value = element (s g).
 
     Attributes:
         element: format of the elements.
         length: elements of a block.
         scale: format of a block's scale.
-        tensor_scale: format of the tensor's scale.
-        scale_min: smallest block scale; blocks below it lose precision.
+        tensor_scale: format of the tensor's scale, fp32.
+        scale_min: smallest block scale; blocks below it lose precision. A block of scale 0 is zero.
+        scale_limit: the block scale that the largest block gets; the scale format's largest if absent.
         targets: element values that the largest magnitude of a block may be mapped to; the one with the least
-            squared error is taken. One value for NVFP4, (6, 4) for its 4-over-6 variant.
+            squared error is taken, the first of equal ones. One value for NVFP4, (6, 4) for its 4-over-6 variant.
     """
 
     scaled: ClassVar[bool] = True
@@ -128,6 +130,7 @@ class TwoLevelBlockFormat(Format):
     scale: Reference
     tensor_scale: Reference
     scale_min: float = Field(ge=0)
+    scale_limit: float | None = Field(default=None, gt=0)
     targets: tuple[float, ...] = Field(min_length=1)
 
     @property
@@ -149,6 +152,12 @@ class TwoLevelBlockFormat(Format):
     def _possible(self) -> TwoLevelBlockFormat:
         for role in ("element", "scale", "tensor_scale"):
             bare(getattr(self, role), f"the {role}")
+        if self.tensor_scale.name != "fp32":
+            raise ValueError(f"tensor_scale = {self.tensor_scale.name!r}: the steps of this kind are those of fp32")
+        if self.element.bits > 8 or self.scale.bits > 8:
+            raise ValueError("element and scale take at most 8 bits each")
+        if any(target <= 0 for target in self.targets):
+            raise ValueError(f"targets = {self.targets}: must be positive")
         return self
 
 
