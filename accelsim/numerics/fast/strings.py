@@ -91,7 +91,7 @@ class StringCodec(ElementCodec):
             bits = np.uint64(rounding.bits)
             return np.asarray((rest >> (self._cut - bits)) + draws >= (_ONE << bits))
         half, odd = _ONE << (self._cut - _ONE), (number & _ONE) == 1
-        inexact = (rest > 0) | sticky
+        inexact: NDArray[np.bool_] = (rest > 0) | sticky
         match rounding:
             case "nearest-even":
                 return np.asarray((rest > half) | ((rest == half) & (sticky | odd)))
@@ -100,11 +100,11 @@ class StringCodec(ElementCodec):
             case "nearest-up":
                 return np.asarray((rest > half) | ((rest == half) & (sticky | ~minus)))
             case "up":
-                return inexact & ~minus
+                return np.asarray(inexact & ~minus)
             case "down":
-                return inexact & minus
+                return np.asarray(inexact & minus)
             case "odd":
-                return inexact & ~odd
+                return np.asarray(inexact & ~odd)
         return np.zeros_like(number)
 
     # values
