@@ -165,6 +165,7 @@ class MicroexponentFormat(Format):
     """Block floating point: sign and magnitude integers that share an exponent, with a second, finer level of shifts.
 
     value = (-1)^s q 2^(E - t - (magnitude_bits - 1)) with E of the block and t of the sub-block (BDR, MX9/6/4).
+    E = floor(log2) of the largest magnitude, t the same of the sub-block below E, at most 2^microexponent_bits - 1.
     Without microexponents this is plain block floating point (MSFP).
 
     Attributes:
@@ -178,7 +179,7 @@ class MicroexponentFormat(Format):
     scaled: ClassVar[bool] = True
 
     kind: Literal["microexponent"] = "microexponent"
-    magnitude_bits: int = Field(ge=1, le=23)
+    magnitude_bits: int = Field(ge=1, le=15)
     length: Length
     exponent_bits: int = Field(ge=1, le=8)
     sub_length: Length | None = None
