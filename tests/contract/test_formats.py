@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ import pytest
 
 from accelsim.errors import RequestError
 from accelsim.formats import dataformat
-from accelsim.numerics import registry
+from accelsim.numerics import jit, registry
 from accelsim.numerics.format import DataFormat
 from accelsim.numerics.policy import Policy, Stochastic
 from accelsim.numerics.reference.grid import Special, encode
@@ -19,10 +20,7 @@ from accelsim.spec.format import KINDS
 from tests.contract import grids
 
 # Kinds that are described and priced, but not computed. This list only shrinks.
-WITHOUT_BEHAVIOUR = {
-    "adaptive",
-    "block", "two_level_block", "microexponent", "gguf", "outlier_pair", "outlier_list",
-}  # fmt: skip
+WITHOUT_BEHAVIOUR = {"adaptive", "outlier_list", "outlier_pair"}
 
 BARE = grids.bare()
 SMALL = [name for name in BARE if grids.record_of(name).bits <= 8]
@@ -42,7 +40,12 @@ def path(request, monkeypatch):
 
 def _lenient(name: str, policy: Policy | None = None) -> DataFormat:
     """A format that takes NaN, so that inputs may hold it."""
-    made = dataformat(name, policy)
+    return _made(name, policy, jit.enabled())
+
+
+@functools.cache
+def _made(name: str, policy: Policy | None, compiled: bool) -> DataFormat:
+    made = DataFormat(grids.record_of(name), policy)
     return DataFormat(made.record, replace(made.policy, nan="zero")) if made.policy.nan == "error" else made
 
 
@@ -90,9 +93,9 @@ def test_the_array_path_is_the_reference_where_rounding_is_decided(name, double,
 
 @pytest.mark.parametrize("double", [False, True], ids=["fp32", "fp64"])
 @pytest.mark.parametrize("name", TABLED)
-def test_the_array_path_is_a_search_on_all_bfloat16_and_random_patterns(name, double, path):
+def test_the_array_path_is_a_search_on_ties_all_bfloat16_and_random_patterns(name, double, path):
     made = _lenient(name)
-    x = grids.bulk(double)
+    x = np.concatenate([grids.bulk(double), grids.deciding(name, double)])
     with np.errstate(invalid="ignore"):
         wide = x.astype(np.float64)
     _same(made.encode(x), grids.searched_codes(name, wide, made.policy), x)
@@ -103,7 +106,9 @@ def test_a_wide_format_is_the_reference_on_ties_and_random_patterns(name, path):
     made, grid = _lenient(name), grids.grid_of(name)
     rng = np.random.default_rng(7)
     x = rng.integers(0, 1 << 64, 2_000, dtype=np.uint64).view(np.float64)
-    values = [v for code in rng.integers(0, 1 << grid.bits, 500).tolist() if isinstance(v := grid.value(code), Fraction)]
+    values = [
+        v for code in rng.integers(0, 1 << grid.bits, 500).tolist() if isinstance(v := grid.value(code), Fraction)
+    ]
     steps = [grid.neighbours(v * (1 + Fraction(1, 1 << 60)) + Fraction(1, 1 << 1080)) for v in values]
     ties = np.array([float(grid.split(low, high)) for low, high in steps if low != high])
     x = np.concatenate([x, ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf), grids.bulk(True)[::37]])
@@ -114,12 +119,16 @@ def test_a_wide_format_is_the_reference_on_ties_and_random_patterns(name, path):
     _same(made.encode(narrow), grids.reference_codes(grid, narrow, made.policy), narrow)
     plain = made.decode(made.encode(x), np.float64)
     np.testing.assert_array_equal(made.quantize(x), plain)
-    assert all(np.isnan(v) or grids.exact(v) == grid.value(int(c)) for v, c in zip(plain.tolist(), expected, strict=True))
+    assert all(
+        np.isnan(v) or grids.exact(v) == grid.value(int(c)) for v, c in zip(plain.tolist(), expected, strict=True)
+    )
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("name", SMALL)
 def test_every_rounding_and_overflow_is_the_reference(name, rounding, path):
+    if path == "numpy" and rounding not in ("nearest-even", "odd"):
+        return  # the same tables, looked up by numpy instead: two modes show it
     grid = grids.grid_of(name)
     for overflow in ("saturate", "infinity", "nan"):
         if overflow != "saturate" and not getattr(grid, f"has_{overflow}"):

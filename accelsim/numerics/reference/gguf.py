@@ -10,7 +10,7 @@ from typing import Final
 from accelsim.errors import RequestError
 from accelsim.numerics.policy import Overflow, Policy, policy_of
 from accelsim.numerics.reference import blocks
-from accelsim.numerics.reference.blocks import NANS, half_even, scale_code, single
+from accelsim.numerics.reference.blocks import NANS, half_even, product, scale_code, single
 from accelsim.numerics.reference.grid import Exact, Special
 from accelsim.numerics.reference.scaled import ExactParts, ScaledReference
 from accelsim.numerics.reference.two_level_block import to_odd
@@ -95,7 +95,7 @@ class GgufReference(ScaledReference):
         """Codes, the block's scale code, and codes of the scales within."""
 
     @abstractmethod
-    def _value(self, code: int, scale: int, fine: int) -> Fraction:
+    def _value(self, code: int, scale: int, fine: int) -> Exact:
         """The value of a code."""
 
 
@@ -115,8 +115,8 @@ class _Q8(GgufReference):
             codes.append((-whole if y < 0 else whole) % 256)
         return codes, scale_code(HALVES, d), []
 
-    def _value(self, code: int, scale: int, fine: int) -> Fraction:
-        return _half(scale) * (code - 256 if code > 127 else code)
+    def _value(self, code: int, scale: int, fine: int) -> Exact:
+        return product(HALVES.value(scale), _signed(code))
 
 
 class _Q4(GgufReference):
@@ -131,8 +131,8 @@ class _Q4(GgufReference):
         codes = [min(15, int(_number(single(_number(single(v * inverse)) + Fraction(17, 2))))) for v in x]
         return codes, HALVES.code(_number(HALVES.value(scale_code(HALVES, abs(d)))) * (-1 if d < 0 else 1)), []
 
-    def _value(self, code: int, scale: int, fine: int) -> Fraction:
-        return _half(scale) * (code - 8)
+    def _value(self, code: int, scale: int, fine: int) -> Exact:
+        return product(HALVES.value(scale), Fraction(code - 8))
 
 
 class _Q4K(GgufReference):
@@ -154,7 +154,7 @@ class _Q4K(GgufReference):
             codes += [min(max(half_even((v + shift) / unit), 0), 15) if unit else 0 for v in sub]
         return codes, d | dmin << 16, fine
 
-    def _value(self, code: int, scale: int, fine: int) -> Fraction:
+    def _value(self, code: int, scale: int, fine: int) -> Exact:
         return _half(scale & 0xFFFF) * (fine & 63) * code - _half(scale >> 16) * (fine >> 6)
 
 
@@ -177,8 +177,8 @@ class _Q6K(GgufReference):
             codes += [min(max(half_even(v / unit), -32), 31) + 32 if unit else 0 for v in sub]
         return codes, d, fine
 
-    def _value(self, code: int, scale: int, fine: int) -> Fraction:
-        return _half(scale) * (fine - 256 if fine > 127 else fine) * (code - 32)
+    def _value(self, code: int, scale: int, fine: int) -> Exact:
+        return product(Fraction(code - 32), product(HALVES.value(scale), _signed(fine)))
 
 
 _LAYOUTS: Final[dict[str, type[GgufReference]]] = {"q4_0": _Q4, "q8_0": _Q8, "q4_k": _Q4K, "q6_k": _Q6K}
@@ -200,6 +200,11 @@ def _inverse(d: Fraction) -> Fraction:
     """1 / d in fp32; 0 where that is no finite number."""
     made = single(1 / d) if d else Fraction(0)
     return made if isinstance(made, Fraction) else Fraction(0)
+
+
+def _signed(code: int) -> Fraction:
+    """An int8."""
+    return Fraction(code - 256 if code > 127 else code)
 
 
 def _whole(x: Fraction, unit: Fraction, most: int) -> int:
