@@ -14,31 +14,32 @@ def encode32(x, starts, shifts, cut, last, fixed, codes):
     the codes of NaN, -NaN, infinity and -infinity.
     """
     bits = x.view(np.uint32)
-    seen = False
+    seen = np.uint32(0)
     one = np.uint64(1)
     half = (one << (cut - one)) - one
+    nar = last + one
     for i in range(bits.size):
-        u = bits[i]
-        minus = u >> np.uint32(31)
-        magnitude = u & np.uint32(0x7FFFFFFF)
-        if magnitude >= np.uint32(0x7F800000):
-            isnan = magnitude > np.uint32(0x7F800000)
-            seen |= isnan
-            codes[i] = fixed[minus] if isnan else fixed[np.uint32(2) + minus]
-            continue
+        u = np.uint64(bits[i])
+        minus = u >> np.uint64(31)
+        magnitude = u & np.uint64(0x7FFFFFFF)
+        place = (magnitude >> np.uint64(23)) + np.uint64(22)  # unsigned: numba checks signed places for wrapping
+        fraction = magnitude & np.uint64(0x7FFFFF)
         if magnitude == 0:
             codes[i] = 0
             continue
-        place = np.int64(magnitude >> np.uint32(23)) + np.int64(22)
-        fraction = np.uint64(magnitude & np.uint32(0x7FFFFF))
-        if place == 22:  # subnormal: make it 1.f
-            place = np.int64(23)
+        if magnitude >= np.uint64(0x7F800000):
+            isnan = magnitude > np.uint64(0x7F800000)
+            seen |= np.uint32(isnan)
+            codes[i] = fixed[minus] if isnan else fixed[np.uint64(2) + minus]
+            continue
+        if place == np.uint64(22):  # subnormal: make it 1.f
+            place += one
             while fraction < np.uint64(0x800000):
                 fraction <<= one
-                place -= np.int64(1)
+                place -= one
             fraction &= np.uint64(0x7FFFFF)
         text = starts[place] + (fraction << shifts[place])
         number = (text + half + ((text >> cut) & one)) >> cut
         number = max(min(number, last), one)
-        codes[i] = np.uint64(2) * (last + one) - number if minus else number
+        codes[i] = nar + nar - number if minus else number
     return seen

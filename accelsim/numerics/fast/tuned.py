@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
 from accelsim.numerics import jit, packing
-from accelsim.numerics.fast import tiles, tuned_kernels
-from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats
+from accelsim.numerics.fast import grid_kernels, tiles, tuned_kernels
+from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats, narrow_to_odd, widened
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
 from accelsim.numerics.policy import Policy, policy_of
 from accelsim.numerics.reference.float import power
 from accelsim.numerics.reference.tuned import TunedReference
+
+_MOST_EXPONENT: Final = 100
+"""Up to here, subnormal binary32 values times a power of two lie below every step, and so may share an upper half."""
+
+_MOST_TABLES: Final = 32
 
 
 class TunedCodec(ScaledCodec):
@@ -33,6 +38,7 @@ class TunedCodec(ScaledCodec):
         self.reference, self.bits = reference, bits
         self.policy = policy_of(policy, reference, reference.name)
         self.code_dtype = packing.code_dtype(bits)
+        self._table = lru_cache(_MOST_TABLES)(self._table_for)
         self._stored = np.dtype("<i2" if reference.lowest < 0 else "u1")
 
     @cached_property
@@ -52,48 +58,73 @@ class TunedCodec(ScaledCodec):
         return beyond or self.element.wide
 
     def _bias(self, x: Floats, given: float | None) -> int:
+        """The bias that was given, or that of the largest finite magnitude; NaN refused where the policy says so."""
+        quick = x.dtype == np.float32 and jit.enabled()
+        if quick:
+            bits = jit.compiled(tuned_kernels.largest)(x.reshape(-1).view(np.uint32))
+            largest = float(np.uint32(bits).view(np.float32))
+        else:
+            largest = float(np.abs(x).max()) if x.size else 0.0  # NaN if there is one
+        if np.isnan(largest) and self.policy.nan == "error":
+            tiles.refuse_nan(x, self.reference.name)
         if given is not None:
             return self.reference.checked(given)
-        largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
         if not np.isfinite(largest):
             finite = np.abs(x[np.isfinite(x)])
             largest = float(finite.max()) if finite.size else 0.0
         return self.reference.choose(Fraction(largest))
 
+    def _codes(self, x: Floats, draws: Draws | None, exponent: int) -> NDArray[Any] | None:
+        """The code of every upper half of a float32 with sticky bit, if that serves for these numbers."""
+        if draws or x.dtype != np.float32 or not jit.enabled() or abs(exponent) > _MOST_EXPONENT:
+            return None
+        return self._table(exponent)
+
+    def _table_for(self, exponent: int) -> NDArray[Any] | None:
+        table = self.element.table if isinstance(self.element, GridCodec) else None
+        if table is None:
+            return None
+        pattern = np.arange(1 << 16, dtype=np.uint32)
+        inner = (pattern << np.uint32(16)) | ((pattern & np.uint32(1)) << np.uint32(15))  # odd: between two even ones
+        bits = narrow_to_odd(np.ldexp(widened(inner.view(np.float32)), -exponent))
+        return np.asarray(table[(bits >> np.uint32(16)) | ((bits & np.uint32(0xFFFF)) != 0)])
+
     def encode(self, x: Floats, draws: Draws | None = None, **settings: float) -> Parts:
         """Codes of rows, and the bias."""
-        if self.policy.nan == "error":
-            tiles.refuse_nan(x, self.reference.name)
         bias = self._bias(x, settings.get("bias"))
-        scaled = _times(x.reshape(-1), -self.reference.exponent_of(bias))
-        codes = np.empty(x.size, dtype=self.code_dtype)
-        self.element.encode(scaled, codes, draws)
-        return Parts(codes.reshape(x.shape), tensor_scale=float(bias))
+        exponent = self.reference.exponent_of(bias)
+        codes = np.empty(x.shape, dtype=self.code_dtype)
+        table = self._codes(x, draws, exponent)
+        if table is None:
+            self.element.encode(_times(x.reshape(-1), -exponent), codes.reshape(-1), draws)
+        else:
+            jit.compiled(grid_kernels.by_table)(x.reshape(-1), table, codes.reshape(-1))
+        return Parts(codes, tensor_scale=float(bias))
 
     def decode(self, parts: Parts, out: Floats) -> None:
         """Write the values of codes under the bias."""
         if parts.tensor_scale is None:
             raise RequestError(f"{self.reference.name} needs its bias as the tensor scale")
-        exponent = self.reference.exponent_of(self.reference.checked(parts.tensor_scale))
-        with np.errstate(over="ignore", under="ignore"):
-            table = np.ldexp(self.element.decoded, exponent).astype(out.dtype)
-        table.take(parts.codes, out=out, mode="clip")
+        table = self._scaled(self.element.decoded, self.reference.checked(parts.tensor_scale), out.dtype)
+        if jit.enabled():
+            jit.compiled(grid_kernels.decode_by_table)(parts.codes.reshape(-1), table, out.reshape(-1))
+        else:
+            table.take(parts.codes, out=out, mode="clip")
 
     def quantize(self, x: Floats, out: Floats, draws: Draws | None = None, **settings: float) -> None:
         """Write the values that rows round to; equal to decoding what `encode` gives."""
-        quick = draws is None and x.dtype == np.float32 and jit.enabled() and isinstance(self.element, GridCodec)
-        values = self.element.table_values if quick else None  # type: ignore[attr-defined]
-        if values is None:
-            super().quantize(x, out, draws, **settings)
+        bias = self._bias(x, settings.get("bias"))
+        exponent = self.reference.exponent_of(bias)
+        table = self._codes(x, draws, exponent)
+        if table is None:
+            super().quantize(x, out, draws, bias=bias)
             return
-        if self.policy.nan == "error":
-            tiles.refuse_nan(x, self.reference.name)
-        exponent = self.reference.exponent_of(self._bias(x, settings.get("bias")))
-        if abs(exponent) > 126:
-            super().quantize(x, out, draws, **settings)
-            return
-        up, down = np.float32(2.0**-exponent), np.float32(2.0**exponent)
-        jit.compiled(tuned_kernels.quantize_by_table)(x.reshape(-1), up, values, down, out.reshape(-1))
+        values = self._scaled(self.element.decoded, bias, out.dtype)[table]
+        jit.compiled(grid_kernels.by_table)(x.reshape(-1), values, out.reshape(-1))
+
+    def _scaled(self, values: NDArray[np.float64], bias: int, dtype: Any) -> NDArray[Any]:
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp(values, self.reference.exponent_of(bias)).astype(dtype)
 
     # bytes
 
