@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -27,6 +27,7 @@ def implemented() -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if _module("reference", kind))
 
 
+@lru_cache(maxsize=256)  # references are immutable, and their tables take a while to make
 def reference(record: Format) -> Any:
     """The exact reference of a format: a `Grid`, or for formats that own scales a `ScaledReference`.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim import catalog
 from accelsim.numerics import registry
-from accelsim.numerics.policy import Policy, Stochastic
+from accelsim.numerics.policy import Policy
 from accelsim.numerics.reference.grid import Exact, Grid, Special, encode
 from accelsim.spec.format import Format
 from tests.contract import splits
@@ -220,12 +220,12 @@ def decided(name: str, policy: Policy, double: bool, most: int) -> tuple[NDArray
     return x, reference_codes(grid_of(name), x, policy)
 
 
-def searched_codes(name: str, x: NDArray[np.float64], policy: Policy) -> NDArray[np.int64]:
-    """Codes under nearest-even by a search among all ties, which are made from the meaning of the codes alone."""
-    values, codes = levels(name)
+@functools.cache
+def steps(name: str) -> tuple[list[Fraction], NDArray[np.float64]]:
+    """All numbers that rounding may give, and the smallest float64 that goes to each but the first."""
+    codes = levels(name)[1]
     grid = grid_of(name)
-    found = pairs(name)
-    whole = sorted({value for pair in found for value in pair})
+    whole = sorted({value for pair in pairs(name) for value in pair})
     ties = []
     for low, high in zip(whole, whole[1:], strict=False):
         if not grid.rounds_to_zero and 0 in (low, high):
@@ -237,18 +237,22 @@ def searched_codes(name: str, x: NDArray[np.float64], policy: Policy) -> NDArray
         if Fraction(near) < tie or (Fraction(near) == tie and not upward):
             near = float(np.nextafter(near, np.inf))
         ties.append(near)
+    return whole, np.array(ties)
+
+
+def searched_codes(name: str, x: NDArray[np.float64], policy: Policy) -> NDArray[np.int64]:
+    """Codes under nearest-even by a search among all ties, which are made from the meaning of the codes alone."""
+    values, codes = levels(name)
+    grid = grid_of(name)
+    whole, ties = steps(name)
     beyond = (encode(grid, 4 * whole[0] - 1, policy), encode(grid, 4 * whole[-1] + 1, policy))
     of = [codes[v] if v in codes else beyond[v > values[-1]] for v in whole]
-    result = np.array(of)[np.searchsorted(np.array(ties), x, side="right")]
+    result = np.array(of)[np.searchsorted(ties, x, side="right")]
     zero = codes.get(Fraction(0))
     if grid.negative_zero is not None:
         result[np.signbit(x) & (result == zero)] = grid.negative_zero
-    for special in np.flatnonzero(~np.isfinite(x)):
-        v = x[special]
-        result[special] = -1 if np.isnan(v) and policy.nan == "error" else encode(grid, exact(v), policy)
+    for value in (np.nan, -np.nan, np.inf, -np.inf):
+        at = np.isnan(x) if np.isnan(value) else x == value
+        refused = np.isnan(value) and policy.nan == "error"
+        result[at & (np.signbit(x) == np.signbit(value))] = -1 if refused else encode(grid, exact(value), policy)
     return result
-
-
-def stochastic(policy: Policy) -> bool:
-    """Whether a policy draws random integers."""
-    return isinstance(policy.rounding, Stochastic)

@@ -9,7 +9,7 @@ for each grid, a table of 64 Ki entries replaces the search: its index is the up
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,16 +40,12 @@ class GridCodec(ElementCodec):
     @cached_property
     def decoded(self) -> NDArray[np.float64]:
         """The value of every code."""
-        return np.array([as_float(self.grid.value(code)) for code in range(1 << self.bits)])
+        return decoded_values(self.grid)
 
-    @cached_property
+    @property
     def levels(self) -> list[Fraction]:
         """The values that are written, in ascending order, and one beyond each end where the grid goes on."""
-        grid = self.grid
-        values = {v for code in range(1 << self.bits) if isinstance(v := grid.value(code), Fraction)}
-        inside = sorted(v for v in values if grid.smallest <= v <= grid.largest)
-        first, last = ((inside[at] - inside[at - 1]) / (1 << 64) for at in (1, -1))
-        return sorted({grid.neighbours(inside[0] - first)[0], *inside, grid.neighbours(inside[-1] + last)[1]})
+        return self.grid.levels
 
     @cached_property
     def _level_codes(self) -> NDArray[Any]:
@@ -184,6 +180,14 @@ class GridCodec(ElementCodec):
             up = np.where(low == 0, finite > 0, np.where(high == 0, finite >= 0, up))
         up |= finite >= high
         return self._with_specials(x, self._level_codes[at + up])
+
+
+@lru_cache(maxsize=64)
+def decoded_values(grid: Grid) -> NDArray[np.float64]:
+    """The value of every code of a grid; read-only."""
+    values = np.array([as_float(grid.value(code)) for code in range(1 << grid.bits)])
+    values.flags.writeable = False
+    return values
 
 
 def as_array(steps: Any) -> Any:

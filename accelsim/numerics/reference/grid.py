@@ -92,6 +92,14 @@ class Grid(ABC):
         """The number half-way between two neighbours, in the sense of `position`."""
         return (low + high) / 2
 
+    @cached_property
+    def levels(self) -> list[Fraction]:
+        """The values that are written, in ascending order, and one beyond each end where the grid goes on."""
+        values = {v for code in range(1 << self.bits) if isinstance(v := self.value(code), Fraction)}
+        inside = sorted(v for v in values if self.smallest <= v <= self.largest)
+        first, last = ((inside[at] - inside[at - 1]) / (1 << 64) for at in (1, -1))
+        return sorted({self.neighbours(inside[0] - first)[0], *inside, self.neighbours(inside[-1] + last)[1]})
+
     @property
     def has_infinity(self) -> bool:
         """Whether infinities have codes."""
