@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics.fast.codec import ElementCodec, Floats
+from accelsim.numerics.fast.codec import ElementCodec, Floats, widened
 from accelsim.numerics.fast.float import FloatCodec
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.fast.tuned import TunedCodec
@@ -55,7 +55,7 @@ class PrintedCodec(ElementCodec):
         self._low, self._high = (float(grid.value(code)) for code in (self._first - 1, self._first))  # type: ignore[arg-type]
 
     def _encode(self, x: Floats, codes: Codes, draws: NDArray[np.uint64] | None) -> None:
-        wide = x.astype(np.float64)
+        wide = widened(x)
         size, minus = np.abs(wide), np.signbit(wide)
         source = None if draws is None else lambda first, count: draws[first : first + count]
         self._usual.encode(np.where(size <= self._low, 2 * wide, wide), codes, source)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.numerics import jit
 from accelsim.numerics.fast import string_kernels
-from accelsim.numerics.fast.codec import CHUNK, Draws, ElementCodec, Floats
+from accelsim.numerics.fast.codec import CHUNK, Draws, ElementCodec, Floats, widened
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, Stochastic
@@ -59,7 +59,7 @@ class StringCodec(ElementCodec):
         return np.array(codes, dtype=self.code_dtype)
 
     def _encode(self, x: Floats, codes: Codes, draws: NDArray[np.uint64] | None) -> None:
-        wide = x.astype(np.float64)
+        wide = widened(x)
         bits, minus = wide.view(np.uint64), np.signbit(wide)
         exponent = ((bits >> np.uint64(52)) & np.uint64(0x7FF)).astype(np.int64) - 1023
         text, sticky = self._string(exponent, bits & _MANTISSA, 52)

@@ -147,7 +147,7 @@ class TunedCodec(ScaledCodec):
 
 def _times(x: Floats, exponent: int) -> NDArray[Any]:
     """Numbers times a power of two, in a dtype that is wide enough; what becomes too small stays nonzero."""
-    wide = x if x.dtype == np.float32 and abs(exponent) <= 126 else x.astype(np.float64)
+    wide = x if x.dtype == np.float32 and abs(exponent) <= 126 else widened(x)
     with np.errstate(over="ignore", under="ignore"):
         scaled = np.ldexp(wide, exponent)
     lost = (scaled == 0) & (x != 0)
