@@ -12,11 +12,17 @@ from accelsim.spec.format.base import Format, Reference, bare
 class OutlierPairFormat(Format):
     """OliVe's pairs: an outlier takes a wide-range code and its neighbour, the victim, becomes an identifier.
 
+    Elements 2i and 2i + 1 of a row are a pair; a last one without a partner is never an outlier. The tensor has one
+    scale, (|mean| + 3 standard deviations) / the largest normal value unless it is given. An element is an outlier
+    where its magnitude lies nearer to the smallest outlier than to the largest normal value.
+
     Attributes:
         normal: format of normal elements.
-        outlier: format of outliers, equally wide.
-        identifier: code in the victim's place, unused by normal elements.
-        both: which of two outliers of a pair survives: the `first` (the published code) or the `larger`.
+        outlier: format of outliers, equally wide; without zero.
+        identifier: code in the victim's place, unused by normal elements and by outliers.
+        both: which of two outliers of a pair survives: the `first` (the published code) or the `larger`, the first
+            of equal ones.
+        scale: format of the tensor's scale.
     """
 
     scaled: ClassVar[bool] = True
@@ -41,6 +47,8 @@ class OutlierPairFormat(Format):
             raise ValueError(f"normal has {self.normal.bits} bits, outlier {self.outlier.bits}: they must be equal")
         if self.identifier >> self.normal.bits:
             raise ValueError(f"identifier = {self.identifier} does not fit into {self.normal.bits} bits")
+        if self.normal.bits > 8:
+            raise ValueError(f"normal has {self.normal.bits} bits: pairs take at most 8")
         return self
 
 
