@@ -143,11 +143,13 @@ class Preset:
 
     Attributes:
         version: of the peer that this was compared with; empty for a standard's rule.
+        of_exponents: rounding of formats that are bare powers of two (E8M0), where another.
         rounding, overflow, infinity, nan, nan_code, nan_sign, zero: as in `Policy`, in order of preference.
     """
 
     version: str = ""
     rounding: Rounding = "nearest-even"
+    of_exponents: Rounding | None = None
     overflow: tuple[Overflow, ...] = ("saturate",)
     infinity: tuple[Infinity, ...] = ("overflow",)
     nan: tuple[Nan, ...] = ("code", "error")
@@ -164,6 +166,8 @@ class Preset:
             if isinstance(getattr(self, field.name), tuple)
         }
         plain = {key: getattr(self, key) for key in ("rounding", "nan_code", "nan_sign", "zero")}
+        if self.of_exponents and not getattr(grid, "rounds_to_zero", True):
+            plain["rounding"] = self.of_exponents
         return Policy(**plain, **chosen)
 
 
@@ -172,7 +176,9 @@ _NATURAL: Final[tuple[Overflow, ...]] = ("infinity", "nan", "saturate")
 PRESETS: Final[dict[str, Preset]] = {
     "ocp-saturate": Preset(),
     "ocp-overflow": Preset(overflow=_NATURAL),
-    "ml_dtypes": Preset("0.6.0", overflow=_NATURAL, nan=("code", "-0", "zero"), nan_sign="keep"),
+    "ml_dtypes": Preset(
+        "0.6.0", of_exponents="nearest-away", overflow=_NATURAL, nan=("code", "-0", "zero"), nan_sign="keep"
+    ),
     "torch": Preset("2.13.0", nan_code="ones"),
     "torchao": Preset("0.18.0"),
     "microxcaling": Preset("2024-08", rounding="nearest-away", zero="positive"),
