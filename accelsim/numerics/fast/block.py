@@ -85,8 +85,7 @@ class BlockCodec(ScaledCodec):
 
     def plain_rows(self, x: Floats, draws: Draws | None = None) -> Parts:
         """Codes and scales of rows by numpy; of a tensor as one row."""
-        rows, n = x.shape
-        length = self._length(n)
+        length = self._length(x.shape[1])
         if self._point:
             return self._asymmetric(x, length, draws)
         offset, over = None, None
@@ -95,11 +94,20 @@ class BlockCodec(ScaledCodec):
         else:
             codes = self.rules.scales(x, length)
         parts = Parts(np.empty(x.shape, dtype=self.code_dtype), codes, offset, over)
-        values = self._scales(parts)
-        for r, c in tiles.tiles(rows, n):
-            mine = tiles.spread(values[r], length, c)
-            self._elements(x[r, c], mine, parts.codes[r, c], _from(draws, r.start * n + c.start))
+        self._divided(x, self._scales(parts), parts.codes, draws)
         return parts
+
+    def codes_at(self, x: Floats, scales: Codes, draws: Draws | None = None) -> Codes:
+        """Codes of rows at given [rows, blocks] scale codes."""
+        codes = np.empty(x.shape, dtype=self.code_dtype)
+        self._divided(x, self.rules.values(scales), codes, draws)
+        return codes
+
+    def _divided(self, x: Floats, scales: NDArray[np.float64], codes: Codes, draws: Draws | None) -> None:
+        rows, n = x.shape
+        for r, c in tiles.tiles(rows, n):
+            mine = tiles.spread(scales[r], self._length(n), c)
+            self._elements(x[r, c], mine, codes[r, c], _from(draws, r.start * n + c.start))
 
     def _elements(self, x: Floats, scales: NDArray[np.float64], codes: Codes, draws: Draws | None) -> None:
         wide = x.astype(np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
@@ -18,8 +18,10 @@ from accelsim.numerics.policy import Policy
 from accelsim.numerics.reference import blocks
 from accelsim.numerics.reference.block import CLIPS, BlockReference
 
-_NEAR: Final = 1e-9
+NEAR: Final = 1e-9
 """Relative difference below which sums of binary64 do not decide, but fractions do."""
+
+_VANISHING: Final = 1e-130
 
 
 class BlockRules:
@@ -130,7 +132,7 @@ class BlockRules:
         infinite = np.isinf(x).any(axis=2)
         finite = np.where(np.isfinite(x), x, x.dtype.type(0)).astype(np.float64)
         if self.record.scale_rule == "mse":
-            codes = self._least_error(x, finite)
+            codes, _ = self.least_error(x, finite)
         else:
             codes = self.codes(self._wanted(x, finite))
         codes[infinite] = self._largest
@@ -160,28 +162,32 @@ class BlockRules:
     def _mean(self, x: Floats, finite: NDArray[np.float64]) -> NDArray[np.float64]:
         there = np.maximum(np.isfinite(x).sum(axis=2), 1)
         mean = np.abs(finite).sum(axis=2) / there
-        doubtful = self.codes(mean * (1 - _NEAR)) != self.codes(mean * (1 + _NEAR))
+        doubtful = self.codes(mean * (1 - NEAR)) != self.codes(mean * (1 + NEAR))
         for r, b in np.argwhere(doubtful | ~np.isfinite(mean)):
             exact = sum(map(Fraction, map(float, np.abs(finite[r, b]))), Fraction(0)) / int(there[r, b])
             mean[r, b] = odd.from_fraction(exact)
         return mean
 
-    def _least_error(self, x: Floats, finite: NDArray[np.float64]) -> Codes:
+    def least_error(
+        self, x: Floats, finite: NDArray[np.float64], clips: Sequence[Fraction] = CLIPS
+    ) -> tuple[Codes, NDArray[np.float64]]:
+        """Scale codes of the least squared error for [rows, blocks, elements], and that error."""
         whole = self.codes(self._wanted_absmax(finite))
         start = self.values(whole)
-        errors = np.empty((CLIPS, *whole.shape))
-        tried = np.empty((CLIPS, *whole.shape), dtype=self.scale.code_dtype)
-        for clip in range(CLIPS):
-            tried[clip] = self.codes(odd.quotient(start * (100 - clip), np.float64(100)))
-            errors[clip] = self._error(x, finite, self.values(tried[clip]))
+        errors = np.empty((len(clips), *whole.shape))
+        tried = np.empty((len(clips), *whole.shape), dtype=self.scale.code_dtype)
+        for k, clip in enumerate(clips):
+            tried[k] = self.codes(odd.quotient(start * clip.numerator, np.float64(clip.denominator)))
+            errors[k] = self._error(x, finite, self.values(tried[k]))
         best = np.argmin(errors, axis=0)
         codes = np.take_along_axis(tried, best[None], axis=0)[0]
-        near = errors <= errors.min(axis=0) * (1 + _NEAR)
-        doubtful = (near & (tried != codes)).any(axis=0)
+        least = errors.min(axis=0)
+        near = errors <= least * (1 + NEAR)
+        doubtful = (near & (tried != codes)).any(axis=0) & unsure(least, finite)
         for r, b in np.argwhere(doubtful):
             block = [tiles.exact(v) for v in x[r, b].tolist()]
-            codes[r, b] = self.reference.least_error(block, self.policy)
-        return codes
+            codes[r, b], _ = self.reference.least_error(block, self.policy, clips)
+        return codes, least
 
     def _wanted_absmax(self, finite: NDArray[np.float64]) -> NDArray[np.float64]:
         return odd.quotient(tiles.largest(finite), np.float64(self.limit))
@@ -290,3 +296,10 @@ class BlockRules:
         cut = self._above.storage_bytes(count)
         offset = self.above(self._above.unpack(data[cut:], 1))[0]
         return self._above.unpack(data[:cut], count), float(offset)
+
+
+def unsure(least: NDArray[np.float64], finite: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether sums of squares of binary64 may mislead: a sum of 0 is exact, unless squares vanish."""
+    largest = tiles.largest(finite)
+    made: NDArray[np.bool_] = (least > 0) | ((largest > 0) & (largest < _VANISHING))
+    return made

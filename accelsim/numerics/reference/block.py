@@ -18,8 +18,8 @@ from accelsim.numerics.reference.scaled import ExactParts, ScaledReference
 from accelsim.spec.format import BlockFormat
 
 SHARED_EXPONENT: Final = ("floor", "ceil", "even", "rceil")
-CLIPS: Final = 80
-"""Scales that rule `mse` tries: 100 %, 99 %, ... of that of rule `absmax`."""
+CLIPS: Final = tuple(Fraction(100 - step, 100) for step in range(80))
+"""Scales that rule `mse` tries, in units of that of rule `absmax`."""
 
 
 def build(record: BlockFormat) -> BlockReference:
@@ -130,7 +130,7 @@ class BlockReference(ScaledReference):
         if infinite:
             return self.scale.code(self.scale.largest), None
         if self.record.scale_rule == "mse":
-            return self.least_error(block, policy), None
+            return self.least_error(block, policy)[0], None
         return scale_code(self.scale, self._exact(block)), None
 
     def _exponent(self, block: Sequence[Exact], policy: Policy) -> int:
@@ -182,17 +182,20 @@ class BlockReference(ScaledReference):
                 return low if scale < low * Fraction(3, 2) else 2 * low
         return found[-1] / self.limit
 
-    def least_error(self, block: Sequence[Exact], policy: Policy) -> int:
-        """The scale of rule `mse`: the first of the least squared error."""
+    def least_error(
+        self, block: Sequence[Exact], policy: Policy, clips: Sequence[Fraction] = CLIPS
+    ) -> tuple[int, Fraction]:
+        """The scale of rule `mse`, the first of the least squared error, and that error."""
         whole = scale_code(self.scale, max(blocks.magnitudes(block), default=Fraction(0)) / self.limit)
-        best, least = whole, None
         start = _number(self.scale.value(whole))
-        for clip in range(CLIPS):
-            code = scale_code(self.scale, start * (100 - clip) / 100)
-            error = self._error(block, code, policy)
-            if least is None or error < least:
-                best, least = code, error
-        return best
+        codes = [scale_code(self.scale, start * clip) for clip in clips]
+        errors = {code: self._error(block, code, policy) for code in dict.fromkeys(codes)}
+        best = min(errors, key=lambda code: errors[code])
+        return best, errors[best]
+
+    def codes_at(self, block: Sequence[Exact], scale: int, policy: Policy) -> list[int]:
+        """Codes of a block's elements at a given scale."""
+        return self._codes(block, scale, None, policy)
 
     def _error(self, block: Sequence[Exact], code: int, policy: Policy) -> Fraction:
         scale = self.scale.value(code)

@@ -100,6 +100,8 @@ class AdaptiveFormat(Format):
     """One of several formats of equal width, chosen with its scale for each tensor or group by least squared error.
 
     ANT chooses among int, flint, power of two and float; LLM-FP4 among splits and biases of a 4-bit float.
+    For each candidate, the scales tried are 1, 1 - step, 1 - 2 step, ... times amax / its largest value, rounded to
+    the scale format; the first of the least sum of squared errors is taken.
 
     Attributes:
         candidates: the formats to choose from, each without a scale of its own.
@@ -142,4 +144,6 @@ class AdaptiveFormat(Format):
         bare(self.scale, "the scale")
         if self.steps * self.step > 1 + self.step:
             raise ValueError(f"{self.steps} steps of {self.step} go below a clip range of 0")
+        if self.bits > 8:
+            raise ValueError(f"candidates have {self.bits} bits: at most 8 are searched")
         return self
