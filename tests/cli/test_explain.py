@@ -85,6 +85,22 @@ def test_every_constant_has_value_unit_source_and_status(gate_up: Any) -> None:
     assert all(constant.source for constant in gate_up.constants)
 
 
+def test_what_only_some_kernels_use_is_listed_where_it_is_used(gate_up: Any) -> None:
+    def paths(operator: str, **request: Any) -> set[str]:
+        found = explain("llama-2-7b", operator, "h100-sxm", prompt=512, **request)
+        assert not isinstance(found, Infeasible)
+        return {constant.path for constant in found.constants}
+
+    plain = {constant.path for constant in gate_up.constants}
+    assert not any(path.startswith(("convert", "vector", "l2.latency")) for path in plain)
+    converted = paths("gate_up", weights="int4_g128")
+    assert len([path for path in converted if path.startswith("convert.")]) == 1
+    assert "vector.rate" in converted
+    decode = paths("attend")
+    assert {"vector.rate", "vector.special", "l2.latency"} <= decode  # softmax, and the sum over its KV splits
+    assert "sm.operand_sharing" not in decode
+
+
 def test_an_override_is_shown_as_assumed() -> None:
     found = explain("gpt2", "lm_head", "h100-sxm", prompt=16, overrides={"memory.bandwidth": "1 TB/s"})
     assert not isinstance(found, Infeasible)

@@ -14,7 +14,7 @@ from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Operator
 from accelsim.mapping.flows import kernel_time_s
 from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
-from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, CONSTANTS, MMA_DEPTH
+from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH, used
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
@@ -28,6 +28,24 @@ KV_BLOCKS = (128, 64, 32, 16)
 
 SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 SOFTMAX_FLOPS = 4
+CONSTANTS = (
+    "sm.count",
+    "clock.sm.frequency",
+    "peak",
+    "vector.rate",
+    "vector.special",
+    "sm.shared",
+    "sm.shared_bandwidth",
+    "sm.register_bandwidth",
+    "sm.l2_port",
+    "sm.operand_reads",
+    "l2.capacity",
+    "l2.bandwidth",
+    "memory.bandwidth",
+    "timing.launch",
+    "timing.memory_latency",
+    "timing.in_flight",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +223,7 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
         phases=tuple(phases),
         events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
         priced_by=label + pair.label(first, second),
-        constants=CONSTANTS,
+        constants=used(CONSTANTS, pair, split),
         choice={
             "label": f"{tq} rows x {block}" + (f" split {split}" if split > 1 else ""),
             "tile": f"{tq}x{block}",

@@ -54,6 +54,9 @@ CONSTANTS = (
     "timing.memory_latency",
     "timing.in_flight",
 )
+CONVERTING = ("vector.rate", "convert")
+REDUCING = ("vector.rate", "l2.latency")
+"""Further figures: of a kernel that widens operands, and of one that adds up partial results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +250,7 @@ def _candidate(
         phases=tuple(phases),
         events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
         priced_by=label + pair.label(first, second),
-        constants=CONSTANTS,
+        constants=used(CONSTANTS, pair, split),
         choice={
             "label": f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""),
             "tile": f"{tm}x{tn}",
@@ -261,6 +264,12 @@ def _candidate(
             "reread_bytes": traffic - size.first_bytes - size.second_bytes,
         },
     )
+
+
+def used(constants: tuple[str, ...], pair: Pair, split: int) -> tuple[str, ...]:
+    """Chip figures behind a kernel, each once."""
+    converting = CONVERTING if pair.first is not None or pair.second is not None else ()
+    return tuple(dict.fromkeys((*constants, *converting, *(REDUCING if split > 1 else ()))))
 
 
 def _fp32_bytes(size: Problem) -> int:
