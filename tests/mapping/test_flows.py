@@ -189,6 +189,31 @@ def test_loads_and_stores_through_one_port_share_its_time() -> None:
     assert phase_time_s(phase, PORTS) == pytest.approx(15_000 * NS)
 
 
+@pytest.mark.parametrize(
+    ("load", "load_share", "store", "store_share", "expected"),
+    [
+        (1000, 0.25, 2000, 1.0, 4000),  # loads wait for their latency: the stores fit beside them
+        (1000, 0.5, 3000, 1.0, 4000),  # the port is full
+        (1000, 0.25, 500, 0.25, 6000),  # a quarter of the SMs: their ports serve one after the other
+    ],
+)
+def test_what_loads_leave_of_a_port_is_for_the_stores(
+    load: int, load_share: float, store: int, store_share: float, expected: int
+) -> None:
+    phase = Phase(
+        name="p",
+        steps=1000,
+        buffers=1000,
+        load=(Demand("load", load, load_share),),
+        store=(Demand("load", store, store_share),),
+        stores=500,
+        fill=False,
+        drain=False,
+        priced_by="test",
+    )
+    assert phase_time_s(phase, PORTS) == pytest.approx(expected * NS)
+
+
 def test_a_kernel_takes_its_launch_and_the_longest_chain_of_its_phases() -> None:
     def phase(name: str, units: int, after: tuple[str, ...] | None) -> Phase:
         return Phase(name=name, steps=1, buffers=1, load=(Demand("load", units),), after=after, priced_by="test")

@@ -172,7 +172,8 @@ def _candidate(
     tm, tn = tile
     # one fetched copy of the second operand serves the tiles below each other, if there are any
     tiles_of = [-(-rows // tm) for rows in size.rows]
-    sharing = sum(tiles_of) / sum(-(-tiles // chip.sm.operand_sharing) for tiles in tiles_of)
+    copies_fetched = sum(-(-tiles // chip.sm.operand_sharing) for tiles in tiles_of)
+    sharing = sum(tiles_of) / copies_fetched
     stage = (tm * size.depth_first + tn * size.depth_second / sharing) * size.step
     smallest = tile == TILES[0]
     if chip.sm.shared_bytes < 2 * stage and not smallest:
@@ -193,6 +194,13 @@ def _candidate(
     traffic = _memory_reads(chip, size, tiles_m // size.copies, tiles_n, tm, tn)
     partial = size.output_bytes if split == 1 else _fp32_bytes(size) * split
     to_memory = partial if split == 1 else _spill(chip, size, split)
+    # padding takes room and is read by the matrix unit, but nobody fetches it
+    fetched = whole(
+        (sum(size.rows) * tiles_n * size.depth_first + size.n * copies_fetched * size.depth_second)
+        * size.k
+        * size.copies
+    )
+    in_flight = min(chip.timing.bytes_in_flight_per_sm, max(1, stages) * fetched / (tiles * depth_steps))
     phases: list[Phase] = []
     label = f"gemm/{tm}x{tn}" + (f"/split-{split}" if split > 1 else "")
     parts = [(name, w, active) for name, w, active in (("waves", full, sms), ("tail", 1, tail)) if w and active]
@@ -204,8 +212,7 @@ def _candidate(
         reads = _slice(traffic, done, done + count_, tiles)
         writes = _slice(partial, done, done + count_, tiles)
         done += count_
-        staged = max(reads, whole(count_ * depth_steps * stage))  # biases come with the last step
-        in_flight = min(chip.timing.bytes_in_flight_per_sm, max(1, stages) * stage)
+        staged = max(reads, _slice(fetched, done - count_, done, tiles))  # biases come with the last step
         outstanding = active * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
         # tiles that wait for the same bytes do not draw more of them from memory
         draw = min(1.0, outstanding * reads / staged)
