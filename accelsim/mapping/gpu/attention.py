@@ -160,11 +160,11 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     all_blocks = blocks * heads
     active = min(1.0, tiles / sms)
     in_flight = min(chip.timing.bytes_in_flight_per_sm, stages * stage)
-    outstanding = active * sms * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
+    per_byte = active * sms / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
     reads = size.query_bytes + _kv_reads(chip, size, tiles_q, heads)
     staged = max(reads, whole(all_blocks * stage + tiles * query_stage))
     # tiles that wait for the same keys do not draw more of them from memory
-    draw = min(1.0, outstanding * reads / staged)
+    draw = min(1.0, per_byte * in_flight * reads / staged)
     flops = all_blocks * 2 * tq * block * (size.head_dim + size.value_dim)
     cycles = whole(flops / pair.peak.flops_per_clock)
     scores = all_blocks * tq * block
@@ -202,7 +202,11 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
                 ),
             ),
             store=(
-                *((Demand(MEMORY, partial, min(1.0, outstanding)),) if split == 1 else ()),
+                *(
+                    (Demand(MEMORY, partial, min(1.0, per_byte * chip.timing.bytes_in_flight_per_sm)),)
+                    if split == 1
+                    else ()
+                ),
                 Demand(L2, partial),
                 Demand(L2_PORT, partial, active),
             ),

@@ -213,9 +213,9 @@ def _candidate(
         writes = _slice(partial, done, done + count_, tiles)
         done += count_
         staged = max(reads, _slice(fetched, done - count_, done, tiles))  # biases come with the last step
-        outstanding = active * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
+        per_byte = active / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
         # tiles that wait for the same bytes do not draw more of them from memory
-        draw = min(1.0, outstanding * reads / staged)
+        draw = min(1.0, per_byte * in_flight * reads / staged)
         cycles = count_ * depth_steps * ceil(2 * tm * tn * size.step / pair.peak.flops_per_clock)
         operand_reads = (1 + chip.sm.operand_reads) * stage
         products = count_ * depth_steps * tm * tn * size.step
@@ -231,7 +231,11 @@ def _candidate(
                     Demand(REGISTER, products * 2 * ACCUMULATOR_BYTES // MMA_DEPTH, share),
                 ),
                 store=(
-                    Demand(MEMORY, _slice(to_memory, done - count_, done, tiles), min(1.0, outstanding)),
+                    Demand(
+                        MEMORY,
+                        _slice(to_memory, done - count_, done, tiles),
+                        min(1.0, per_byte * chip.timing.bytes_in_flight_per_sm),
+                    ),
                     Demand(L2, writes),
                     Demand(L2_PORT, writes, share),
                 ),
