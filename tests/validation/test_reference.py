@@ -107,14 +107,14 @@ def simulated(row: Row) -> float:
         )
         assert run.infeasible is None, run.infeasible
         return float(run.summary["prefill_time_s" if row.what == "prefill" else "time_per_output_token_s"])
-    sizes: dict[str, Any] = {key: int(value) for key, value in p.items()}
-    summary = simulate_operator("matmul", on=row.chip, format=form, **sizes).summary
+    m, n, k = (int(p[key]) for key in "mnk")
+    summary = simulate_operator("matmul", on=row.chip, format=form, m=m, n=n, k=k).summary
     if row.what == "power":
         return float(summary["average_power_w"])
     if row.what == "energy_per_flop":
-        return float(summary["energy_j"]) / (2.0 * sizes["m"] * sizes["n"] * sizes["k"])
+        return float(summary["energy_j"]) / (2.0 * m * n * k)
     assert row.what == "energy_per_weight_bit", row.what
-    return float(summary["energy_j"]) / (2.0 * sizes["n"] * sizes["k"])  # J per byte of 16-bit weights
+    return float(summary["energy_j"]) / (2.0 * n * k)  # J per byte of 16-bit weights
 
 
 def _time_s(run: Run) -> float:
