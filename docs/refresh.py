@@ -24,6 +24,7 @@ def _output(*arguments: str) -> str:
 
 
 def main() -> None:
+    """Runs the examples and the demo, each in an empty folder, and keeps what they print."""
     for example in sorted((ROOT / "docs" / "examples").glob("*.py")):
         example.with_suffix(".out").write_text(_output(str(example)), encoding="utf-8")
     readme = ROOT / "README.md"
