@@ -13,7 +13,7 @@ from math import ceil
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Operator
 from accelsim.mapping.flows import kernel_time_s
-from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, energy_events, whole
 from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH, used
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
@@ -179,6 +179,14 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
         wide = all_blocks * block * size.key_width / op.inputs[1].format.bytes_per_element
         convert += pair.second.flops_per_element * wide
     vector = scores * SOFTMAX_FLOPS + convert
+    chain = _chain(
+        {
+            TENSOR: cycles,
+            VECTOR: whole((scores * SOFTMAX_FLOPS * FLOPS_PER_SLOT + convert) / chip.vector.flops_per_clock),
+            SPECIAL: whole(scores / chip.vector.special_ops_per_clock),
+        },
+        share,
+    )
     label = f"flash-attention/{tq}x{block}" if split == 1 else f"flash-decoding/{tq}x{block}/split-{split}"
     partial = (
         heads * tiles_q * tq * (size.value_dim + 2) * ACCUMULATOR_BYTES * split if split > 1 else size.output_bytes
@@ -191,9 +199,7 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
             buffers=stages,
             load=(Demand(MEMORY, reads, draw), Demand(L2, staged), Demand(L2_PORT, staged, share)),
             compute=(
-                Demand(TENSOR, cycles, share),
-                Demand(VECTOR, whole(vector / chip.vector.flops_per_clock), share),
-                Demand(SPECIAL, whole(scores / chip.vector.special_ops_per_clock), share),
+                *chain,
                 Demand(SHARED, whole(all_blocks * (1 + chip.sm.operand_reads) * stage), share),
                 Demand(
                     REGISTER,
@@ -240,6 +246,19 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
             "wave_efficiency": stretch,
             "reread_bytes": reads - size.query_bytes - size.kv_bytes,
         },
+    )
+
+
+def _chain(cycles: Mapping[str, int], share: float) -> tuple[Demand, ...]:
+    """Units that work one after the other in a tile: scores wait for Q K^T, and P V for their softmax.
+
+    While one works the others stand still, so that the longest may use its unit only for its part of the
+    whole chain. Kernels that interleave two tiles to fill the gaps are not modelled.
+    """
+    longest = max(cycles, key=lambda name: cycles[name])
+    part = cycles[longest] / sum(cycles.values())
+    return tuple(
+        Demand(name, amount, share * part if name == longest else share) for name, amount in cycles.items() if amount
     )
 
 
