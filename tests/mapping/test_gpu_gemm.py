@@ -246,7 +246,7 @@ def test_splitting_the_depth_is_considered_only_where_sms_stand_idle() -> None:
             tm, tn = (int(part) for part in tile.split("x"))
             m, n, k = (kernel.operator.dims[key] for key in "mnk")
             assert ceil(m / tm) * ceil(n / tn) < 2 * on.chip.sm.count
-            assert k >= 4 * int(split) * 64
+            assert k >= int(split) * 64
 
 
 def test_a_split_writes_fp32_partials_and_reads_them_again() -> None:

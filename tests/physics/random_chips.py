@@ -30,10 +30,19 @@ def gpu(name: str) -> GpuChip:
 def figure(chip: GpuChip, path: str) -> float | int | str:
     """A figure by its dotted path, spelt as in the file, in SI units."""
     value: Any = chip
-    for part in path.split("."):
+    parts = path.split(".")
+    if parts[0] == "peak":
+        value, parts = chip.peak[record_row(chip, int(parts[1]))], parts[2:]
+    for part in parts:
         value = value[int(part)] if part.isdigit() else getattr(value, field_of(value, part))
     assert isinstance(value, float | int | str)
     return value
+
+
+def record_row(chip: GpuChip, row: int) -> int:
+    """The first row of the record that stands for a row of `peak` in the file, which may list several pairs."""
+    before = [table["operands"] for table in chip.raw["peak"][:row]]
+    return sum(1 if isinstance(operands[0], str) else len(operands) for operands in before)
 
 
 def field_of(record: Record, key: str) -> str:

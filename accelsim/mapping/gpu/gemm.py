@@ -184,7 +184,7 @@ def _candidate(
     tiles_n = -(-size.n // tn)
     depth_steps = -(-size.k // (split * size.step))
     tiles = tiles_m * tiles_n * split
-    if split > 1 and (tiles_m * tiles_n >= 2 * chip.sm.count or size.k < 4 * split * size.step):
+    if split > 1 and (tiles_m * tiles_n >= 2 * chip.sm.count or size.k < split * size.step):
         return None
     sms = chip.sm.count
     # tiles that are resident on one SM together share its staging memory and hide each other's waits
