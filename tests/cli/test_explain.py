@@ -43,7 +43,8 @@ def test_limits_add_up_to_the_time(gate_up: Any) -> None:
 
 def test_demand_is_at_least_the_weights_and_never_above_a_rate(gate_up: Any) -> None:
     memory = next(use for use in gate_up.uses if use.resource == "chip.memory")
-    assert memory.amount == 2 * 4096 * 22016 + 2 * 4096 + 2 * 22016
+    once = 2 * 4096 * 22016 + 2 * 4096 + 2 * 22016
+    assert once <= memory.amount <= once + 2 * 2 * 4096  # three waves: at most two further reads of the input row
     assert memory.alone_s == pytest.approx(memory.amount / 3.35e12, rel=1e-9)
     tensor = next(use for use in gate_up.uses if use.resource == "chip.sm.tensor")
     assert tensor.unit == "clk"

@@ -6,18 +6,19 @@ causal tiles skip the blocks above the diagonal. Where that leaves SMs empty, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Operator
-from accelsim.mapping.flows import kernel_time_s
-from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.choice import fastest
+from accelsim.mapping.gpu.conversion import convert_phase
+from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, whole
 from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH, used
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
-from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
+from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
 
 QUERY_TILES = (16, 64, 128)
@@ -93,36 +94,23 @@ def _size(op: Operator) -> _Size:
 
 def kernel(op: Operator, chip: GpuChip, pair: Pair, resources: Mapping[str, Resource]) -> Kernel:
     """The fastest of the query tiles and KV splits, each priced alone on an idle chip."""
+    return fastest(_candidates(op, chip, pair), op, pair, resources)
+
+
+def _candidates(op: Operator, chip: GpuChip, pair: Pair) -> Iterator[Kernel]:
+    """Query tiles that are at least half full, and splits up to four tiles per SM."""
     size = _size(op)
     rows = size.query * size.group
-    best: tuple[float, int, Kernel] | None = None
-    alternatives = []
     for tq in QUERY_TILES:
         if tq > QUERY_TILES[0] and tq >= 2 * rows:
-            continue  # more than half empty
+            continue
         for split in SPLITS:
             made = _candidate(op, chip, pair, size, tq, split)
             if made is None:
                 break
-            seconds = kernel_time_s(made, resources)
-            alternatives.append(Alternative(str(made.choice["label"]), seconds))
-            if best is None or (seconds, len(alternatives)) < best[:2]:
-                best = (seconds, len(alternatives), made)
+            yield made
             if split > 1 and int(made.choice["tiles"]) >= 4 * chip.sm.count:
                 break
-    assert best is not None  # the first split of the smallest tile always exists
-    made = best[2]
-    return Kernel(
-        name=made.name,
-        operator=op,
-        launch_s=made.launch_s,
-        phases=made.phases,
-        events=energy_events(made.phases, op, pair, made.events["vector"]),
-        priced_by=made.priced_by,
-        constants=made.constants,
-        choice=made.choice,
-        alternatives=tuple(sorted(alternatives, key=lambda a: a.time_s)),
-    )
 
 
 def _blocks(size: _Size, tq: int, block: int) -> tuple[int, int, int]:
@@ -178,11 +166,11 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     if pair.second is not None:
         wide = all_blocks * block * size.key_width / op.inputs[1].format.bytes_per_element
         convert += pair.second.flops_per_element * wide
-    vector = scores * SOFTMAX_FLOPS + convert
+    vector = scores * SOFTMAX_FLOPS
     chain = _chain(
         {
             TENSOR: cycles,
-            VECTOR: whole((scores * SOFTMAX_FLOPS * FLOPS_PER_SLOT + convert) / chip.vector.flops_per_clock),
+            VECTOR: whole(vector * FLOPS_PER_SLOT / chip.vector.flops_per_clock),
             SPECIAL: whole(scores / chip.vector.special_ops_per_clock),
         },
         share,
@@ -222,6 +210,8 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
         )
     ]
     added = whole(convert)
+    if added:
+        phases.append(convert_phase(chip, convert, active, steps, label))
     if split > 1:
         phases.append(_combine(chip, size, partial, split, label))
         added += 2 * partial // ACCUMULATOR_BYTES

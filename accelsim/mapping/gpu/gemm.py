@@ -1,7 +1,7 @@
 """Matrix multiplication on a GPU: tiles in waves over the SMs, split-K, traffic through L2.
 
-Structure (tile candidates, wave quantisation, split-K, bytes in flight) after the study in
-`docs/why.md`; constants are the chip description's, nothing is fitted here.
+The tile and the split are the ones that are fastest alone on an idle chip. All constants are those of the
+chip's description; nothing is fitted here.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Kind, Operator
-from accelsim.mapping.flows import kernel_time_s
+from accelsim.mapping.gpu.choice import fastest
+from accelsim.mapping.gpu.conversion import convert_phase
 from accelsim.mapping.gpu.demand import convert_flops
-from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, whole
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
-from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
+from accelsim.mapping.gpu.traffic import Grid, memory_reads
+from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
 
 TILES = ((16, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 128))
@@ -139,31 +141,8 @@ def kernel(
 ) -> Kernel:
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
-    candidates: list[tuple[float, int, Kernel]] = []
-    alternatives: list[Alternative] = []
-    for tile in TILES:
-        for split in SPLITS:
-            made = _candidate(op, chip, pair, size, tile, split)
-            if made is None:
-                continue
-            seconds = kernel_time_s(made, resources)
-            candidates.append((seconds, len(candidates), made))
-            alternatives.append(Alternative(str(made.choice["label"]), seconds))
-    if not candidates:  # the smallest tile without a second buffer always exists, see _candidate
-        raise AssertionError(f"no tile of {op.name} fits shared memory of {chip.name}")
-    best = min(candidates)[2]
-    chosen = tuple(sorted(alternatives, key=lambda a: a.time_s))
-    return Kernel(
-        name=best.name,
-        operator=op,
-        launch_s=best.launch_s,
-        phases=best.phases,
-        events=energy_events(best.phases, op, pair, best.events["vector"]),
-        priced_by=best.priced_by,
-        constants=best.constants,
-        choice=best.choice,
-        alternatives=chosen,
-    )
+    made = (_candidate(op, chip, pair, size, tile, split) for tile in TILES for split in SPLITS)
+    return fastest([kernel for kernel in made if kernel is not None], op, pair, resources)
 
 
 def _candidate(
@@ -191,7 +170,7 @@ def _candidate(
     resident = min(chip.sm.max_tiles, -(-tiles // sms))
     stages = min(MAX_STAGES * resident, int(chip.sm.shared_bytes // stage))
     full, tail = divmod(tiles, sms)
-    traffic = _memory_reads(chip, size, tiles_m // size.copies, tiles_n, tm, tn)
+    traffic = _memory_reads(chip, size, sum(tiles_of), tiles_n)
     partial = size.output_bytes if split == 1 else _fp32_bytes(size) * split
     to_memory = partial if split == 1 else _spill(chip, size, split)
     # padding takes room and is read by the matrix unit, but nobody fetches it
@@ -248,7 +227,7 @@ def _candidate(
         )
     converted = _converted_flops(op, pair, size, sum(tiles_of), tiles_n)
     if converted:
-        phases.append(_conversion(chip, converted, min(1.0, tiles / sms), depth_steps, label))
+        phases.append(convert_phase(chip, converted, min(1.0, tiles / sms), depth_steps, label))
     if split > 1:
         phases.append(_reduction(chip, size, split, [phase.name for phase in phases], label))
     added = whole(converted) + (_fp32_bytes(size) // ACCUMULATOR_BYTES * split if split > 1 else 0)
@@ -292,29 +271,19 @@ def _slice(total: int, start: int, stop: int, of: int) -> int:
     return total * stop // of - total * start // of
 
 
-def _memory_reads(chip: GpuChip, size: Problem, tiles_m: int, tiles_n: int, tm: int, tn: int) -> int:
-    """Bytes read from memory: both operands once, and again what L2 lost between two sweeps.
-
-    Tiles run along one output axis; the operand of the other axis stays, the operand along it is swept
-    again for each further group of tiles that the SMs hold at once. A sweep finds in L2 what still fits
-    there: the lost part grows linearly once the swept bytes exceed the capacity. The cheaper of both
-    directions is taken.
-    """
-    sms, capacity = chip.sm.count, chip.l2.capacity_bytes
-    copies = max(1, size.copies * len(size.rows))
-    once = size.first_bytes + size.second_bytes
-    best = None
-    for swept, kept, along, across in (
-        (size.first_bytes, size.second_bytes, tiles_m, tiles_n),
-        (size.second_bytes, size.first_bytes, tiles_n, tiles_m),
-    ):
-        along = max(1, along // len(size.rows))  # each expert sweeps its own rows and its own weights
-        groups = -(-across // max(1, sms // along))
-        reuse = swept / copies + kept / copies / max(1, groups) + size.output_bytes / copies / max(1, groups)
-        lost = max(0.0, 1.0 - capacity / reuse) if reuse else 0.0
-        total = once + (groups - 1) * swept * lost
-        best = total if best is None else min(best, total)
-    return whole(best or 0)
+def _memory_reads(chip: GpuChip, size: Problem, tiles_m: int, tiles_n: int) -> int:
+    """Bytes read from memory by all copies; the experts of a group each have rows and weights of their own."""
+    products = size.copies * len(size.rows)
+    grid = Grid(
+        max(1, tiles_m // len(size.rows)),
+        tiles_n,
+        size.first_bytes / products,
+        size.second_bytes / products,
+        size.output_bytes / products,
+    )
+    return max(
+        memory_reads(grid, chip.sm.count, chip.l2.capacity_bytes) * products, size.first_bytes + size.second_bytes
+    )
 
 
 def _converted_flops(op: Operator, pair: Pair, size: Problem, tiles_m: int, tiles_n: int) -> float:
@@ -326,21 +295,6 @@ def _converted_flops(op: Operator, pair: Pair, size: Problem, tiles_m: int, tile
     if pair.first is not None:
         flops += float(convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands))) * tiles_n
     return flops
-
-
-def _conversion(chip: GpuChip, flops: float, active: float, steps: int, label: str) -> Phase:
-    """Operands widened on the vector unit, beside the main loop."""
-    return Phase(
-        name="convert",
-        steps=steps,
-        buffers=2,
-        after=(),
-        compute=(
-            Demand(VECTOR, whole(flops / chip.vector.flops_per_clock), active),
-            Demand(REGISTER, whole(flops * VECTOR_REGISTER_BYTES), active),
-        ),
-        priced_by=f"{label}/convert",
-    )
 
 
 def _spill(chip: GpuChip, size: Problem, split: int) -> int:
