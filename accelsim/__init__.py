@@ -13,19 +13,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accelsim.catalog import chip, model
     from accelsim.errors import AccelsimError
+    from accelsim.formats import dataformat
+    from accelsim.numerics.policy import Policy, Stochastic
     from accelsim.results import Run
     from accelsim.simulation import simulate, simulate_operator
     from accelsim.spec.infeasible import Infeasible
 
 __version__ = "0.1.0"
-__all__ = ["AccelsimError", "Infeasible", "Run", "chip", "model", "simulate", "simulate_operator"]
+__all__ = [
+    "AccelsimError",
+    "Infeasible",
+    "Policy",
+    "Run",
+    "Stochastic",
+    "chip",
+    "dataformat",
+    "model",
+    "simulate",
+    "simulate_operator",
+]
 
 # name -> module; loaded on first use, so that `import accelsim` stays fast
 _HOME = {
     "AccelsimError": "errors",
     "Infeasible": "spec.infeasible",
+    "Policy": "numerics.policy",
     "Run": "results",
+    "Stochastic": "numerics.policy",
     "chip": "catalog",
+    "dataformat": "formats",
     "model": "catalog",
     "simulate": "simulation",
     "simulate_operator": "simulation",

@@ -15,10 +15,12 @@ from typing import Final, Literal, TypeVar, cast, get_args
 
 from accelsim.errors import AccelsimError, DescriptionError, Fault, RequestError, UnknownNameError, did_you_mean
 from accelsim.spec import faults, files, read
-from accelsim.spec.base import Record
+from accelsim.spec.base import Name, Record, Sourced
 from accelsim.spec.chip import FAMILIES, Chip
 from accelsim.spec.files import File
+from accelsim.spec.format import KINDS as FORMAT_KINDS
 from accelsim.spec.format import Format
+from accelsim.spec.format.names import HINT, from_name
 from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.model import Model
 
@@ -40,10 +42,9 @@ _NOUNS: Final[dict[Kind, str]] = {"arch": "chip", "models": "model", "formats": 
 _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "arch": frozenset({"family", "reference_clock", "native", "clock", "sm", "peak", "memory", "energy"}),
     "models": frozenset({"config", "model_type", "hidden_size", "parameters_published"}),
-    "formats": frozenset({"kind", "bits", "bits_per_element", "block", "element"}),
+    "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
 }
 
-_INTEGER: Final = re.compile(r"int([1-9]|1[0-6])")
 _cache: dict[Path, tuple[tuple[int, int], Record]] = {}
 
 
@@ -94,7 +95,7 @@ def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
             example = "path/to/config.json" if kind == "models" else f"path/to/{_NOUNS[kind]}.toml"
             hint = f"all: accelsim list {kind}      own file: {example}"
             if kind == "formats":
-                hint += "      int1 to int16 need no file"
+                hint += f"\n      {HINT}"
             raise UnknownNameError(_NOUNS[kind], name, known, hint=hint)
     if kind == "models" and found.is_dir() and (found / "config.json").is_file():
         return found / "config.json"
@@ -137,19 +138,36 @@ def model(source: str | os.PathLike[str] | Model, overrides: Mapping[str, object
     return _read_model(_load(file), file, overrides) if overrides else _cached(file, _read_model)
 
 
-def format_(source: str | os.PathLike[str] | Format) -> Format:
+def format_(source: str | os.PathLike[str] | Format, overrides: Mapping[str, object] | None = None) -> Format:
     """A number format by name, path or record.
 
-    The plain integers `int1` to `int16` exist without a file: their bits are in their name.
+    Names that state their own parameters (`int3`, `posit6`, `e3m2`, `int4_g64`; see `spec.format.names`) need no
+    file. An alias gives the record of the format that it stands for, under that one's name.
+
+    Args:
+        source: a name of `names("formats")` or of a family, the path of a TOML file, or a record.
+        overrides: keys to other values, as for `Description.with_`.
 
     Raises:
-        UnknownNameError: no such format.
+        UnknownNameError: no such format, or no such key to override.
         DescriptionError: every fault of the file.
     """
-    if not isinstance(source, (str, os.PathLike)):
-        return source
-    if isinstance(source, str) and _INTEGER.fullmatch(source) and source not in _files("formats"):
-        return _integer(source)
+    record = _format(source) if isinstance(source, (str, os.PathLike)) else source
+    if not overrides:
+        return record
+    raw = read.apply(record.raw, overrides, type(record))
+    return read.validate(type(record), raw, origin=f"{record.name} with overrides", formats=_format)
+
+
+def _format(source: str | os.PathLike[str]) -> Format:
+    known = _files("formats")
+    if isinstance(source, str) and source not in known and not _is_path(source):
+        try:
+            record = from_name(source, _format)
+        except UnknownNameError:
+            pass  # it is a file, or nothing, and then the error below has the names that exist
+        else:
+            return _format(record.name) if record.name in known else record
     return _cached(path("formats", source), _read_format)
 
 
@@ -268,20 +286,43 @@ def _read_chip(content: File, file: Path) -> Chip:
     family = content.raw.get("family")
     record_type = FAMILIES.get(family) if isinstance(family, str) else None
     if record_type is None:
-        known = ", ".join(FAMILIES)
-        near = did_you_mean(family, FAMILIES) if isinstance(family, str) else ""
-        problem = (
-            f"unknown family{near or '.'} Families: {known}" if "family" in content.raw else f"missing: one of {known}"
-        )
-        fault = Fault("family", problem, faults.written(family))
+        fault = _choice("family", content, FAMILIES)
         raise read.with_lines(DescriptionError(content.origin, [*_name_fault(content, file), fault]), content.text)
     make = partial(read.validate, record_type, content.raw, origin=content.origin, text=content.text)
     return _named(content, file, make)
 
 
+class _Alias(Sourced):
+    """A further name of a format."""
+
+    name: Name
+    alias_of: str
+
+
 def _read_format(content: File, file: Path) -> Format:
-    make = partial(read.validate, Format, content.raw, origin=content.origin, text=content.text)
+    kind = content.raw.get("kind")
+    if "alias_of" in content.raw:
+        alias = _named(content, file, partial(read.validate, _Alias, content.raw, origin=content.origin))
+        return _format(alias.alias_of)
+    record_type = FORMAT_KINDS.get(kind) if isinstance(kind, str) else None
+    if record_type is None:
+        raise read.with_lines(
+            DescriptionError(content.origin, [*_name_fault(content, file), _choice("kind", content, FORMAT_KINDS)]),
+            content.text,
+        )
+    make = partial(read.validate, record_type, content.raw, origin=content.origin, text=content.text, formats=_format)
     return _named(content, file, make)
+
+
+def _choice(key: str, content: File, known: Mapping[str, object]) -> Fault:
+    """The fault of a key that selects the record and does not hold one of the names it may."""
+    value = content.raw.get(key)
+    names_ = ", ".join(known)
+    if key not in content.raw:
+        return Fault(key, f"missing: one of {names_}")
+    near = did_you_mean(value, known) if isinstance(value, str) else ""
+    plural = {"family": "Families", "kind": "Kinds"}[key]
+    return Fault(key, f"unknown {key}{near or '.'} {plural}: {names_}", faults.written(value))
 
 
 def _read_model(content: File, file: Path, overrides: Mapping[str, object] | None = None) -> Model:
@@ -306,9 +347,3 @@ def _model_name(file: Path) -> str:
     """A name for the model of a config.json: the file's stem, or that of its folder."""
     name = file.absolute().parent.name if file.stem == "config" else file.stem
     return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"
-
-
-def _integer(name: str) -> Format:
-    bits = float(name.removeprefix("int"))
-    source = "two's complement of the width in its name"
-    return Format(name=name, kind="integer", bits=bits, bits_per_element=bits, source=source, status="derived")

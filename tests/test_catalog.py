@@ -150,15 +150,15 @@ def test_something_else_is_refused() -> None:
         catalog.path("arch", 5)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bits", range(1, 17))
+@pytest.mark.parametrize("bits", range(1, 33))
 def test_integers_of_every_width_exist(bits: int) -> None:
     record = catalog.format_(f"int{bits}")
     assert (record.name, record.kind, record.bits_per_element) == (f"int{bits}", "integer", bits)
 
 
-@pytest.mark.parametrize("name", ["int0", "int17", "int04", "INT8"])
+@pytest.mark.parametrize("name", ["int0", "int04", "INT8", "int100"])
 def test_no_other_integers_exist(name: str) -> None:
-    with pytest.raises(UnknownNameError, match="int1 to int16 need no file"):
+    with pytest.raises(UnknownNameError, match="without a file: int3"):
         catalog.format_(name)
 
 
@@ -362,9 +362,7 @@ def test_a_package_without_its_descriptions_says_so(tmp_path: Path, monkeypatch:
 def test_kinds_of_files_outside_of_the_catalogue_are_recognised(tmp_path: Path) -> None:
     model = tmp_path / "tiny-llama.toml"
     model.write_text(MODEL_FILE, encoding="utf-8")
-    made = (
-        'name = "fp5"\nkind = "float"\nbits = 5\nbits_per_element = 5\nsource = "made for tests"\nstatus = "assumed"\n'
-    )
+    made = 'name = "fp5"\nkind = "integer"\nbits = 5\nsource = "made for tests"\nstatus = "assumed"\n'
     (tmp_path / "fp5.toml").write_text(made, encoding="utf-8")
     assert isinstance(catalog.check(model), Model)
     assert isinstance(catalog.check(tmp_path / "fp5.toml"), Format)

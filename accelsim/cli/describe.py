@@ -70,7 +70,7 @@ def show(
     elif changed and kind == "sweeps":
         raise RequestError("--set changes chips, models and formats, not sweeps")
     elif kind == "formats":
-        document, parts = render.format_(catalog.format_(path).with_(changed))
+        document, parts = render.format_(catalog.format_(path, changed))
     else:
         document, parts = {"name": path.stem}, []
     if as_json:

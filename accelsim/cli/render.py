@@ -104,8 +104,12 @@ def chip(record: Chip) -> Shown:
 
 
 def format_(record: Format) -> Shown:
-    """A number format."""
-    return _described(record)
+    """A number format: its parameters, and the bits that follow from them."""
+    document, parts = _described(record)
+    document["bits"] = {"bits": record.bits, "bits_per_element": record.bits_per_element, "block": record.block}
+    bits = Table("bits", "bits per element", "elements per scale", **_PLAIN)
+    bits.add_row(str(record.bits), f"{record.bits_per_element:g}", str(record.block))
+    return document, [*parts, bits]
 
 
 def model(record: Model) -> Shown:

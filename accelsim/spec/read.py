@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -21,7 +21,13 @@ _PROVENANCE = ("source", "status", "notes", "measured", "derived", "assumed")
 
 
 def validate(
-    record_type: type[R], raw: Mapping[str, Any], *, origin: str, text: str | None = None, si: bool = False
+    record_type: type[R],
+    raw: Mapping[str, Any],
+    *,
+    origin: str,
+    text: str | None = None,
+    si: bool = False,
+    formats: Callable[[str], object] | None = None,
 ) -> R:
     """A record from nested keys, as `tomllib` gives them.
 
@@ -31,12 +37,14 @@ def validate(
         origin: file or call that the keys come from, for the message.
         text: the TOML text, for line numbers.
         si: take plain numbers as SI values of quantities; otherwise a quantity is text with its unit.
+        formats: finds the record of a number format that the description names; without it, only those that
+            need no file are found.
 
     Raises:
         DescriptionError: with every fault.
     """
     try:
-        return record_type.model_validate(raw, context={"si": si})
+        return record_type.model_validate(raw, context={"si": si, "formats": formats})
     except ValidationError as error:
         raise DescriptionError(origin, faults_of(error, record_type, raw, text)) from None
 

@@ -19,14 +19,14 @@ from accelsim.graph.counts import attended_pairs, count
 from accelsim.graph.footprint import kv_cache_bytes, weight_bytes
 from accelsim.graph.operator import Role
 from accelsim.graph.transforms import fuse
-from accelsim.spec.format import Format
+from accelsim.spec.format.names import from_name
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Group, Layer, Mlp, Model
 from accelsim.timing.llm_viewer import Priced, evaluate, peak_ops_per_s, price
 
 CHIPS = Path(__file__).parents[2] / "arch" / "llm-viewer"
 TOKENS = 2048  # prompt length, and positions in the cache that a decode step reads
-FP16 = Format(source="IEEE 754-2019", status="datasheet", name="fp16", kind="float", bits=16, bits_per_element=16)
+FP16 = from_name("fp16")
 FORMATS = Formats(weights=FP16, activations=FP16, kv_cache=FP16, wide=FP16)
 
 

@@ -9,19 +9,15 @@ from typing import Any
 
 import pytest
 
-from accelsim import units
+from accelsim import catalog, units
 from accelsim.spec.base import STATUSES
 from accelsim.spec.device import Conversion, GpuChip, Peak
-from accelsim.spec.format import Format
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.stem: file for file in sorted((ROOT / "arch" / "gpu").glob("*.toml"))}
 RAW = {name: tomllib.loads(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
 CHIPS = {name: GpuChip.model_validate(raw) for name, raw in RAW.items()}
-FORMATS = {
-    file.stem: Format.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    for file in sorted((ROOT / "dataformats").rglob("*.toml"))
-}
+FORMATS = {file.stem: catalog.format_(file) for file in sorted((ROOT / "dataformats").rglob("*.toml"))}
 
 NAMES = (
     "v100", "a40", "a6000", "l40s", "rtx-4090", "a100-sxm-40gb", "a100-sxm-80gb", "a100-pcie-80gb", "h100-pcie",
@@ -231,7 +227,10 @@ def test_native_formats_run_without_conversion(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_pair_of_shipped_formats_runs_somehow(name):
-    short = [fmt for fmt, record in FORMATS.items() if record.bits <= 16]
+    # a format that no chip names in a pair or a conversion is infeasible as an operand, and says so
+    named = {fmt for chip in CHIPS.values() for row in chip.convert for fmt in (*row.sources, *row.targets)}
+    short = [fmt for fmt, record in FORMATS.items() if record.bits <= 16 and fmt in named]
+    assert len(short) >= 26
     dead_ends = [(a, w) for a in short for w in short if not _reachable(CHIPS[name], a, w)]
     assert dead_ends == []
 

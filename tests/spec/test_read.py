@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from accelsim.errors import DescriptionError, RequestError, UnknownNameError
 from accelsim.spec import read
 from accelsim.spec.device import GpuChip
-from accelsim.spec.format import Format
+from accelsim.spec.format import IntegerFormat
 from accelsim.spec.lines import key_lines, line_of
 
 
@@ -337,8 +337,8 @@ def test_records_compare_by_their_figures_and_survive_pickling(tiny_chip: GpuChi
 
 
 def test_a_format_made_in_python_can_be_overridden_too() -> None:
-    made = Format(name="int5", kind="integer", bits=5, bits_per_element=5, source="made for tests", status="assumed")
-    assert made.with_(bits_per_element=5.25).bytes_per_element == 5.25 / 8
+    made = IntegerFormat(name="int5", kind="integer", bits=5, source="made for tests", status="assumed")
+    assert made.with_(bits=6).bytes_per_element == 6 / 8
 
 
 def test_raw_is_a_copy(tiny_chip: GpuChip) -> None:

@@ -1,0 +1,54 @@
+"""An encoded tensor whose format owns scales: codes, and all that is needed to read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.numerics.policy import Policy
+
+if TYPE_CHECKING:
+    from accelsim.numerics.format import DataFormat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """Immutable; its arrays are read-only.
+
+    Attributes:
+        codes: unsigned element codes, in the shape of the tensor.
+        scales: codes of the scales in the block grid's shape: that of the tensor with `axis` replaced by the number
+            of blocks along it; () for one scale of the tensor; None where there is none.
+        tensor_scale: what belongs to the whole tensor: a scale, or the exponent bias that was chosen; None where
+            there is none.
+        mask_or_indices: which elements are outliers, or which candidate a block chose; None where that means nothing.
+        axis: along which elements share scales, counted from 0.
+        shape: of the tensor.
+        format: that made it and can read it.
+        policy: under which it was made.
+    """
+
+    codes: NDArray[np.unsignedinteger[Any]]
+    scales: NDArray[np.unsignedinteger[Any]] | None
+    tensor_scale: float | None
+    mask_or_indices: NDArray[Any] | None
+    axis: int
+    shape: tuple[int, ...]
+    format: DataFormat
+    policy: Policy
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                view = value.view()
+                view.flags.writeable = False
+                object.__setattr__(self, field.name, view)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes when packed."""
+        return self.format.storage_bytes(self.shape, self.axis)

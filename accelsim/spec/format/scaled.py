@@ -1,0 +1,210 @@
+"""Formats whose elements share scales: blocks, groups, two levels of scales, microexponents, GGUF super-blocks."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from accelsim.spec.format.base import Format, Length, Reference, bare
+
+ScaleRule = Literal["floor", "ceil", "even", "rceil", "absmax", "power_of_two", "mse", "percentile", "mean"]
+
+
+class BlockFormat(Format):
+    """Elements of a plain format that share a scale along one axis; value = scale x element (- zero point).
+
+    Scale rules, with amax the largest magnitude of a block and emax, max those of the element:
+
+    - `floor`: 2^(floor(log2 amax) - emax), the OCP MX standard; `ceil`: 2^(ceil(log2 amax) - emax);
+    - `even`: `floor` of amax after rounding it to the element's mantissa; `rceil`: smallest power of two that is
+      at least amax / max;
+    - `absmax`: amax / max, rounded to the scale format; `power_of_two`: the power of two nearest to it;
+    - `mse`, `percentile`: amax clipped to the least squared error, or to a percentile; `mean`: mean of |x|.
+
+    Attributes:
+        element: format of the elements, without a scale of its own.
+        granularity: what shares a scale: `block` (length elements along the axis), `channel` (everything along
+            the axis) or `tensor`.
+        length: elements of a block; only for granularity `block`.
+        scale: format of the scale.
+        scale_rule: how it is chosen.
+        zero_point: format of a zero point beside every scale; absent where the grid is symmetric about 0.
+        scale_length: scales that share a scale of their own (double quantisation); absent where there is none.
+        scale_scale: format of those; present with `scale_length`.
+        percentile: for the rule of that name, percent.
+    """
+
+    scaled: ClassVar[bool] = True
+
+    kind: Literal["block"] = "block"
+    element: Reference
+    granularity: Literal["block", "channel", "tensor"] = "block"
+    length: Length | None = None
+    scale: Reference
+    scale_rule: ScaleRule
+    zero_point: Reference | None = None
+    scale_length: Length | None = None
+    scale_scale: Reference | None = None
+    percentile: float | None = Field(default=None, gt=0, le=100)
+
+    @property
+    def bits(self) -> int:
+        """Bits of one element's code."""
+        return self.element.bits
+
+    @property
+    def bits_per_element(self) -> float:
+        """Element, scale and zero point; scales of a whole channel or tensor vanish."""
+        if not self.length:
+            return self.element.bits_per_element
+        shared = self.scale.bits + (self.zero_point.bits if self.zero_point else 0)
+        above = (
+            self.scale_scale.bits / (self.length * self.scale_length) if self.scale_scale and self.scale_length else 0
+        )
+        return self.element.bits_per_element + shared / self.length + above
+
+    @property
+    def block(self) -> int:
+        """Elements that share a scale; 1 for a channel's or tensor's."""
+        return self.length or 1
+
+    @model_validator(mode="after")
+    def _possible(self) -> BlockFormat:
+        bare(self.element, "the element")
+        bare(self.scale, "the scale")
+        if (self.granularity == "block") != (self.length is not None):
+            raise ValueError("granularity 'block' needs a length, 'channel' and 'tensor' take none")
+        if (self.scale_length is None) != (self.scale_scale is None):
+            raise ValueError("scale_length and scale_scale belong together: give both or none")
+        if (self.scale_rule == "percentile") != (self.percentile is not None):
+            raise ValueError("scale_rule 'percentile' needs percentile, in percent; other rules take none")
+        return self
+
+
+class TwoLevelBlockFormat(Format):
+    """Blocks with a float scale each and one more scale of the tensor, as NVFP4.
+
+    tensor scale g = amax_tensor / (scale max x element max); block scale = round(clamp(amax_block / element max / g,
+    scale_min, scale max)); every step in fp32.
+
+    Attributes:
+        element: format of the elements.
+        length: elements of a block.
+        scale: format of a block's scale.
+        tensor_scale: format of the tensor's scale.
+        scale_min: smallest block scale; blocks below it lose precision.
+        targets: element values that the largest magnitude of a block may be mapped to; the one with the least
+            squared error is taken. One value for NVFP4, (6, 4) for its 4-over-6 variant.
+    """
+
+    scaled: ClassVar[bool] = True
+
+    kind: Literal["two_level_block"] = "two_level_block"
+    element: Reference
+    length: Length
+    scale: Reference
+    tensor_scale: Reference
+    scale_min: float = Field(ge=0)
+    targets: tuple[float, ...] = Field(min_length=1)
+
+    @property
+    def bits(self) -> int:
+        """Bits of one element's code."""
+        return self.element.bits
+
+    @property
+    def bits_per_element(self) -> float:
+        """Element and block scale; that of the tensor vanishes."""
+        return self.element.bits_per_element + self.scale.bits / self.length
+
+    @property
+    def block(self) -> int:
+        """Elements that share a scale."""
+        return self.length
+
+    @model_validator(mode="after")
+    def _possible(self) -> TwoLevelBlockFormat:
+        for role in ("element", "scale", "tensor_scale"):
+            bare(getattr(self, role), f"the {role}")
+        return self
+
+
+class MicroexponentFormat(Format):
+    """Block floating point: sign and magnitude integers that share an exponent, with a second, finer level of shifts.
+
+    value = (-1)^s q 2^(E - t - (magnitude_bits - 1)) with E of the block and t of the sub-block (BDR, MX9/6/4).
+    Without microexponents this is plain block floating point (MSFP).
+
+    Attributes:
+        magnitude_bits: width of q.
+        length: elements that share the exponent.
+        exponent_bits: width of the shared exponent.
+        sub_length: elements that share a microexponent; absent where there is none.
+        microexponent_bits: width of t; 0 where there is none.
+    """
+
+    scaled: ClassVar[bool] = True
+
+    kind: Literal["microexponent"] = "microexponent"
+    magnitude_bits: int = Field(ge=1, le=23)
+    length: Length
+    exponent_bits: int = Field(ge=1, le=8)
+    sub_length: Length | None = None
+    microexponent_bits: int = Field(default=0, ge=0, le=4)
+
+    @property
+    def bits(self) -> int:
+        """Sign and magnitude bits."""
+        return 1 + self.magnitude_bits
+
+    @property
+    def bits_per_element(self) -> float:
+        """Sign, magnitude and the shares of both exponents."""
+        fine = self.microexponent_bits / self.sub_length if self.sub_length else 0
+        return self.bits + self.exponent_bits / self.length + fine
+
+    @property
+    def block(self) -> int:
+        """Elements that share the exponent."""
+        return self.length
+
+    @model_validator(mode="after")
+    def _possible(self) -> MicroexponentFormat:
+        if (self.sub_length is None) != (self.microexponent_bits == 0):
+            raise ValueError("sub_length and microexponent_bits belong together: give both or none")
+        if self.sub_length and self.length % self.sub_length:
+            raise ValueError(f"sub_length = {self.sub_length} does not divide length = {self.length}")
+        return self
+
+
+_GGUF = {"q4_0": (4, 32, 4.5), "q8_0": (8, 32, 8.5), "q4_k": (4, 256, 4.5), "q6_k": (6, 256, 6.5625)}
+
+
+class GgufFormat(Format):
+    """A block of llama.cpp's GGUF files, named by its layout.
+
+    Attributes:
+        layout: q4_0 and q8_0: 32 elements and an fp16 scale; q4_k: 256 elements, eight 6-bit scales and minima,
+            two fp16; q6_k: 256 elements, sixteen 8-bit scales, one fp16.
+    """
+
+    scaled: ClassVar[bool] = True
+
+    kind: Literal["gguf"] = "gguf"
+    layout: Literal["q4_0", "q8_0", "q4_k", "q6_k"]
+
+    @property
+    def bits(self) -> int:
+        """Bits of one element's code."""
+        return _GGUF[self.layout][0]
+
+    @property
+    def bits_per_element(self) -> float:
+        """Bytes of a block over its elements."""
+        return _GGUF[self.layout][2]
+
+    @property
+    def block(self) -> int:
+        """Elements of a block."""
+        return _GGUF[self.layout][1]
