@@ -107,12 +107,18 @@ class ElementCodec(ABC):
         return self.policy.nan == "error" and bool(np.isnan(x).any())
 
 
+def widened(x: Floats) -> NDArray[np.float64]:
+    """The same numbers as float64; signalling NaNs become quiet without a warning."""
+    with np.errstate(invalid="ignore"):
+        return x.astype(np.float64, copy=False)
+
+
 def narrow_to_odd(x: NDArray[np.float64]) -> NDArray[np.uint32]:
     """The bits of float64 values rounded to float32 so that no later rounding notices: inexact ones become odd.
 
     Boldo and Melquiond, Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd, 2008.
     """
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         near = x.astype(np.float32)
     bits = near.view(np.uint32)
     back = near.astype(np.float64)

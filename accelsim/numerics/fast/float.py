@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.numerics import jit, packing
 from accelsim.numerics.fast import float_kernels
-from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats
+from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats, widened
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, Stochastic
@@ -62,7 +62,7 @@ class FloatCodec(ElementCodec):
         return *map(self._special, kinds), *beyond
 
     def _encode(self, x: Floats, codes: Codes, draws: NDArray[np.uint64] | None) -> None:
-        wide = x.astype(np.float64)
+        wide = widened(x)
         minus = np.signbit(wide)
         number = self._round(wide.view(np.uint64), minus, draws)
         over = number > np.uint64(self._finite)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from accelsim.errors import RequestError
 from accelsim.numerics import jit
 from accelsim.numerics.fast import grid_kernels
-from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats, narrow_to_odd
+from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats, narrow_to_odd, widened
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, Stochastic
 from accelsim.numerics.reference.grid import Exact, Grid, Special, encode
@@ -48,9 +48,8 @@ class GridCodec(ElementCodec):
         grid = self.grid
         values = {v for code in range(1 << self.bits) if isinstance(v := grid.value(code), Fraction)}
         inside = sorted(v for v in values if grid.smallest <= v <= grid.largest)
-        little = (inside[-1] - inside[0]) / (1 << 64)
-        below, above = grid.neighbours(inside[0] - little)[0], grid.neighbours(inside[-1] + little)[1]
-        return sorted({below, *inside, above})
+        first, last = ((inside[at] - inside[at - 1]) / (1 << 64) for at in (1, -1))
+        return sorted({grid.neighbours(inside[0] - first)[0], *inside, grid.neighbours(inside[-1] + last)[1]})
 
     @cached_property
     def _level_codes(self) -> NDArray[Any]:
@@ -152,11 +151,11 @@ class GridCodec(ElementCodec):
 
     def _encode(self, x: Floats, codes: Codes, draws: NDArray[np.uint64] | None) -> None:
         if draws is not None:
-            codes[...] = self._stochastic(x.astype(np.float64), draws)
+            codes[...] = self._stochastic(widened(x), draws)
         elif self.table is None:
             codes[...] = self._search(x)
         else:
-            bits = x.view(np.uint32) if x.dtype == np.float32 else narrow_to_odd(x.astype(np.float64, copy=False))
+            bits = x.view(np.uint32) if x.dtype == np.float32 else narrow_to_odd(widened(x))
             index = (bits >> np.uint32(16)) | ((bits & np.uint32(0xFFFF)) != 0)
             self.table.take(index, out=codes, mode="clip")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.errors import RequestError
 from accelsim.numerics import jit
 from accelsim.numerics.fast import integer_kernels
-from accelsim.numerics.fast.codec import CHUNK, Draws, ElementCodec, Floats
+from accelsim.numerics.fast.codec import CHUNK, Draws, ElementCodec, Floats, widened
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, Stochastic
 from accelsim.numerics.reference.integer import IntegerGrid
@@ -34,16 +34,17 @@ class IntegerCodec(ElementCodec):
 
     def _encode(self, x: Floats, codes: Codes, draws: NDArray[np.uint64] | None) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = x.astype(np.float64) * self._scale
+            scaled = widened(x) * self._scale
         # beyond 2^52 every float64 is whole; what underflows keeps its sign and its being nonzero with this
         lost = (scaled == 0) & (x != 0)
         scaled = np.where(lost, np.copysign(5e-324, x), scaled)
-        whole = np.clip(self._rounded(scaled, draws), self._low, self._high)
+        whole = np.clip(self.rounded(scaled, draws), self._low, self._high)
         nan = self._high if self.policy.nan == "max" else 0.0
         whole = np.where(np.isnan(whole), nan, whole)
         codes[...] = whole.astype(np.int64) & ((1 << self.bits) - 1)
 
-    def _rounded(self, x: NDArray[np.float64], draws: NDArray[np.uint64] | None) -> NDArray[np.float64]:
+    def rounded(self, x: NDArray[np.float64], draws: NDArray[np.uint64] | None) -> NDArray[np.float64]:
+        """Whole numbers that float64 values round to, without ends."""
         low = np.floor(x)
         with np.errstate(invalid="ignore"):
             part = x - low  # exact, except below 2^-53 beside -1, where it becomes 1

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from accelsim.spec.format.base import Format, Length, Reference, bare
+from accelsim.spec.format.plain import IntegerFormat
 
 ScaleRule = Literal["floor", "ceil", "even", "rceil", "absmax", "power_of_two", "mse", "percentile", "mean"]
 
@@ -19,8 +20,15 @@ class BlockFormat(Format):
     - `floor`: 2^(floor(log2 amax) - emax), the OCP MX standard; `ceil`: 2^(ceil(log2 amax) - emax);
     - `even`: `floor` of amax after rounding it to the element's mantissa; `rceil`: smallest power of two that is
       at least amax / max;
-    - `absmax`: amax / max, rounded to the scale format; `power_of_two`: the power of two nearest to it;
-    - `mse`, `percentile`: amax clipped to the least squared error, or to a percentile; `mean`: mean of |x|.
+    - `absmax`: amax / max, rounded to the scale format; `power_of_two`: the power of two nearest to it, the upper one
+      of two equally near;
+    - `mse`: of the scale of `absmax` times 100 %, 99 %, ... 21 %, the first with the least squared error;
+    - `percentile`: amax is the magnitude of that rank, rounded up; `mean`: mean of |x|.
+
+    For an element with unequal ends, max is the one nearer to zero. With a zero point, the scale is that of
+    min(0, smallest) to max(0, largest), and code = round(x / scale) + zero point.
+    Double quantisation (`scale_length`): scales are rounded to `scale_scale`, their mean (one per tensor) is taken
+    away, and groups of them are stored in the scale format with an absolute-maximum scale of their own.
 
     Attributes:
         element: format of the elements, without a scale of its own.
@@ -77,25 +85,41 @@ class BlockFormat(Format):
             raise ValueError("granularity 'block' needs a length, 'channel' and 'tensor' take none")
         if (self.scale_length is None) != (self.scale_scale is None):
             raise ValueError("scale_length and scale_scale belong together: give both or none")
+        if self.scale_length and (self.granularity != "block" or self.zero_point or self.scale_rule != "absmax"):
+            raise ValueError("scale_length is for blocks with scale_rule 'absmax' and without a zero point")
         if (self.scale_rule == "percentile") != (self.percentile is not None):
             raise ValueError("scale_rule 'percentile' needs percentile, in percent; other rules take none")
+        if self.scale_rule == "even" and self.element.kind not in ("float", "integer"):
+            raise ValueError(f"scale_rule 'even' rounds to a mantissa, which a {self.element.kind} element has not")
+        self._shifted()
         return self
+
+    def _shifted(self) -> None:
+        if self.zero_point is None:
+            return
+        for role, record in (("element", self.element), ("zero_point", bare(self.zero_point, "the zero point"))):
+            if not isinstance(record, IntegerFormat) or record.fraction_bits or record.bits > 16:
+                raise ValueError(f"a zero point needs integers of at most 16 bits: {role} = {record.name!r} is none")
+        if self.scale_rule != "absmax":
+            raise ValueError("a zero point goes with scale_rule 'absmax'")
 
 
 class TwoLevelBlockFormat(Format):
     """Blocks with a float scale each and one more scale of the tensor, as NVFP4.
 
-    tensor scale g = amax_tensor / (scale max x element max); block scale = round(clamp(amax_block / element max / g,
-    scale_min, scale max)); every step in fp32.
+    In steps of fp32, each rounded: tensor scale g = amax_tensor / (scale_limit x element max); block scale s =
+    amax_block / target / g, clamped to scale_min and the scale's largest, rounded to the scale format;
+    element = x ((1 / g) / s), clamped and rounded; value = element (s g).
 
     Attributes:
         element: format of the elements.
         length: elements of a block.
         scale: format of a block's scale.
-        tensor_scale: format of the tensor's scale.
-        scale_min: smallest block scale; blocks below it lose precision.
+        tensor_scale: format of the tensor's scale, fp32.
+        scale_min: smallest block scale; blocks below it lose precision. A block of scale 0 is zero.
+        scale_limit: the block scale that the largest block gets; the scale format's largest if absent.
         targets: element values that the largest magnitude of a block may be mapped to; the one with the least
-            squared error is taken. One value for NVFP4, (6, 4) for its 4-over-6 variant.
+            squared error is taken, the first of equal ones. One value for NVFP4, (6, 4) for its 4-over-6 variant.
     """
 
     scaled: ClassVar[bool] = True
@@ -106,6 +130,7 @@ class TwoLevelBlockFormat(Format):
     scale: Reference
     tensor_scale: Reference
     scale_min: float = Field(ge=0)
+    scale_limit: float | None = Field(default=None, gt=0)
     targets: tuple[float, ...] = Field(min_length=1)
 
     @property
@@ -127,6 +152,12 @@ class TwoLevelBlockFormat(Format):
     def _possible(self) -> TwoLevelBlockFormat:
         for role in ("element", "scale", "tensor_scale"):
             bare(getattr(self, role), f"the {role}")
+        if self.tensor_scale.name != "fp32":
+            raise ValueError(f"tensor_scale = {self.tensor_scale.name!r}: the steps of this kind are those of fp32")
+        if self.element.bits > 8 or self.scale.bits > 8:
+            raise ValueError("element and scale take at most 8 bits each")
+        if any(target <= 0 for target in self.targets):
+            raise ValueError(f"targets = {self.targets}: must be positive")
         return self
 
 
@@ -134,6 +165,7 @@ class MicroexponentFormat(Format):
     """Block floating point: sign and magnitude integers that share an exponent, with a second, finer level of shifts.
 
     value = (-1)^s q 2^(E - t - (magnitude_bits - 1)) with E of the block and t of the sub-block (BDR, MX9/6/4).
+    E = floor(log2) of the largest magnitude, t the same of the sub-block below E, at most 2^microexponent_bits - 1.
     Without microexponents this is plain block floating point (MSFP).
 
     Attributes:
@@ -147,7 +179,7 @@ class MicroexponentFormat(Format):
     scaled: ClassVar[bool] = True
 
     kind: Literal["microexponent"] = "microexponent"
-    magnitude_bits: int = Field(ge=1, le=23)
+    magnitude_bits: int = Field(ge=1, le=15)
     length: Length
     exponent_bits: int = Field(ge=1, le=8)
     sub_length: Length | None = None

@@ -17,7 +17,8 @@ class PositFormat(Format):
     Attributes:
         bits: of a code.
         es: exponent bits; 2 in the 2022 standard, 0 and 1 in older 8- and 16-bit layouts.
-        regime_limit: longest run of the regime, in bits; absent in the standard (ALPS-style adaptive posits).
+        regime_limit: longest run of the regime, in bits, which needs no opposite bit behind it; absent in the standard
+            (ALPS-style adaptive posits).
         exponent_shift: added to the exponent of every value; 0 in the standard.
     """
 
@@ -118,7 +119,9 @@ class DybitFormat(Format):
 
 
 class PowerOfTwoFormat(Format):
-    """Powers of two and zero, or sums of several (additive powers of two), in units of the largest value, 1.
+    """Powers of two and zero, or sums of several (additive powers of two); the largest power is 1.
+
+    Term i of t is 0 or one of 2^-i, 2^-(i + t), 2^-(i + 2t), and so on.
 
     Attributes:
         bits: of a code, the sign included.

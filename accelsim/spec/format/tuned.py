@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from accelsim.spec.format.base import Format, Reference, bare
+from accelsim.spec.format.plain import FloatFormat
 
 
 class AdaptivFloatFormat(Format):
@@ -20,16 +21,38 @@ class AdaptivFloatFormat(Format):
         exponent_bias: fixed bias, which makes the format a plain grid; absent where it is chosen from the data.
     """
 
-    scaled: ClassVar[bool] = True
-
     kind: Literal["adaptivfloat"] = "adaptivfloat"
     bits: int = Field(ge=3, le=16)
     exponent_bits: int = Field(ge=1, le=8)
     exponent_bias: int | None = Field(default=None, ge=-500, le=500)
 
+    @property
+    def scaled(self) -> bool:  # type: ignore[override]
+        """Whether the bias is chosen from the data."""
+        return self.exponent_bias is None
+
+    @property
+    def mantissa_bits(self) -> int:
+        """What sign and exponent leave."""
+        return self.bits - 1 - self.exponent_bits
+
+    def as_float(self, bias: int) -> FloatFormat:
+        """The values with a bias as a float without subnormals, infinities and NaN."""
+        return FloatFormat(
+            name=self.name,
+            exponent_bits=self.exponent_bits,
+            mantissa_bits=self.mantissa_bits,
+            exponent_bias=-bias,
+            infinities=False,
+            nan="none",
+            subnormals=False,
+            source=self.source,
+            status=self.status,
+        )
+
     @model_validator(mode="after")
     def _possible(self) -> AdaptivFloatFormat:
-        if self.bits - 1 - self.exponent_bits < 0:
+        if self.mantissa_bits < 0:
             raise ValueError(f"exponent_bits = {self.exponent_bits} does not fit into {self.bits} bits with a sign")
         return self
 
@@ -46,8 +69,6 @@ class CFloatFormat(Format):
         denormals: `printed`: 0.M x 2^-bias, as the white paper has it; `ieee`: 0.M x 2^(1-bias).
     """
 
-    scaled: ClassVar[bool] = True
-
     kind: Literal["cfloat"] = "cfloat"
     exponent_bits: int = Field(ge=1, le=8)
     mantissa_bits: int = Field(ge=1, le=14)
@@ -57,12 +78,19 @@ class CFloatFormat(Format):
     denormals: Literal["printed", "ieee"] = "printed"
 
     @property
+    def scaled(self) -> bool:  # type: ignore[override]
+        """Whether the bias is chosen from the data."""
+        return self.exponent_bias is None
+
+    @property
     def bits(self) -> int:
         """Sign, exponent and mantissa bits."""
         return self.signed + self.exponent_bits + self.mantissa_bits
 
     @model_validator(mode="after")
     def _possible(self) -> CFloatFormat:
+        if self.bits > 16:
+            raise ValueError(f"has {self.bits} bits: a configurable float takes up to 16, sign included")
         if self.exponent_bias is not None and self.exponent_bias >> self.bias_bits:
             raise ValueError(f"exponent_bias = {self.exponent_bias} does not fit into {self.bias_bits} bits")
         return self
