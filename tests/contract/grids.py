@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from bisect import bisect_left
 from collections.abc import Callable
 from fractions import Fraction
@@ -23,8 +24,8 @@ FAMILIES = (
     "e1m1", "e1m2", "e2m0", "e3m0", "e3m4", "e4m0", "e5m1", "e0m3", "e1m6", "fp8_e4m3_ieee", "fp8_e4m3_fnuz",
     "fp8_e4m3_b11fnuz", "fp8_e5m2_fnuz", "e5m2fn", "e4m3_b2", "e7m8", "e6m9", "ue4m3", "ue5m3", "ue4m0", "ue3m2ieee",
     "binary8p3se", "binary8p3sf", "binary8p4ue", "binary8p1se", "binary8p1uf", "binary6p3ue", "binary4p2se",
-    "binary3p1sf", "binary8p7se", "binary8p8uf", "posit2", "posit3", "posit5", "posit6_es0", "posit8_es1", "posit10_es3",
-    "posit12", "posit24", "posit27_es1", "takum2", "takum6", "takum11", "takum12", "takum20", "takum_log6",
+    "binary3p1sf", "binary8p7se", "binary8p8uf", "posit2", "posit3", "posit5", "posit6_es0", "posit8_es1",
+    "posit10_es3", "posit12", "posit24", "posit27_es1", "takum2", "takum6", "takum11", "takum12", "takum20", "takum_log6",
     "takum_log12", "flint3u", "flint5", "flint6u", "flint7", "flint8u", "dybit2u", "dybit3", "dybit4u", "dybit8u",
 )  # fmt: skip
 
@@ -97,7 +98,7 @@ def goes_on(name: str) -> bool:
 def pairs(name: str) -> list[tuple[Fraction, Fraction]]:
     """Neighbours, and one number beyond each end where the grid goes on."""
     values = levels(name)[0]
-    found = list(zip(values, values[1:], strict=False))
+    found = list(itertools.pairwise(values))
     if not goes_on(name):
         return found
     if len(values) == 1:
@@ -227,7 +228,7 @@ def searched_codes(name: str, x: NDArray[np.float64], policy: Policy) -> NDArray
     found = pairs(name)
     whole = sorted({value for pair in found for value in pair})
     ties = []
-    for low, high in zip(whole, whole[1:], strict=False):
+    for low, high in itertools.pairwise(whole):
         if not grid.rounds_to_zero and 0 in (low, high):
             ties.append(float(np.nextafter(0.0, 1.0)) if low == 0 else 0.0)
             continue

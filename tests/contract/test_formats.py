@@ -103,7 +103,8 @@ def test_a_wide_format_is_the_reference_on_ties_and_random_patterns(name, path):
     made, grid = _lenient(name), grids.grid_of(name)
     rng = np.random.default_rng(7)
     x = rng.integers(0, 1 << 64, 2_000, dtype=np.uint64).view(np.float64)
-    values = [v for code in rng.integers(0, 1 << grid.bits, 500).tolist() if isinstance(v := grid.value(code), Fraction)]
+    codes = rng.integers(0, 1 << grid.bits, 500).tolist()
+    values = [v for code in codes if isinstance(v := grid.value(code), Fraction)]
     steps = [grid.neighbours(v * (1 + Fraction(1, 1 << 60)) + Fraction(1, 1 << 1080)) for v in values]
     ties = np.array([float(grid.split(low, high)) for low, high in steps if low != high])
     x = np.concatenate([x, ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf), grids.bulk(True)[::37]])
@@ -114,7 +115,8 @@ def test_a_wide_format_is_the_reference_on_ties_and_random_patterns(name, path):
     _same(made.encode(narrow), grids.reference_codes(grid, narrow, made.policy), narrow)
     plain = made.decode(made.encode(x), np.float64)
     np.testing.assert_array_equal(made.quantize(x), plain)
-    assert all(np.isnan(v) or grids.exact(v) == grid.value(int(c)) for v, c in zip(plain.tolist(), expected, strict=True))
+    pairs = zip(plain.tolist(), expected, strict=True)
+    assert all(np.isnan(v) or grids.exact(v) == grid.value(int(c)) for v, c in pairs)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
@@ -152,9 +154,10 @@ def test_stochastic_rounding_is_the_reference_for_every_random_integer(name):
         made = _lenient(name, Policy(rounding=Stochastic(bits)))
         found = made.encode(x, random=draws)
     except RequestError as error:
-        assert record.kind == "codebook", error  # levels with 53 bits leave no room for exact fractions of their gaps
-        assert "not exact" in str(error)
-        return
+        # levels with 53 bits leave no room for exact fractions of their gaps
+        if record.kind == "codebook" and "not exact" in str(error):
+            return
+        raise
     _same(found, grids.reference_codes(grids.grid_of(name), x, made.policy, draws), x)
 
 

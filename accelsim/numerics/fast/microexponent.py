@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,11 +57,12 @@ class MicroexponentCodec(ScaledCodec):
 
     def _units(self, scales: Codes, shifts: Codes | None) -> NDArray[np.float64]:
         """[rows, sub-blocks] powers of two."""
-        e = scales.astype(np.int64) - self._bias
+        e: NDArray[Any] = scales.astype(np.int64) - self._bias
         if shifts is not None and e.size:
             each = self.record.length // self._fine
             e = tiles.spread(e, each, slice(0, shifts.shape[1])) - shifts
-        return np.ldexp(1.0, e)
+        units: NDArray[np.float64] = np.ldexp(1.0, e)
+        return units
 
     # codes
 
@@ -108,7 +111,7 @@ class MicroexponentCodec(ScaledCodec):
         for row, block in np.argwhere(left):
             at = slice(block * record.length, min((block + 1) * record.length, x.shape[1]))
             made = np.empty((1, x[row, at].size), dtype=np.float32)
-            self.decode(self.encode(np.ascontiguousarray(x[row : row + 1, at])), made)
+            self.decode(self.encode(cast(Floats, np.ascontiguousarray(x[row : row + 1, at]))), made)
             out[row, at] = made[0]
 
     # bytes

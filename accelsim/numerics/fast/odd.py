@@ -16,7 +16,7 @@ _SPLIT: Final = float((1 << 27) + 1)
 _FAR: Final = 1000
 
 
-def quotient(x: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+def quotient(x: NDArray[np.float64], scale: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
     """Quotients over scales > 0, odd where inexact; +-0 over a scale of 0; infinities and NaN stay.
 
     Exponents beyond +-1000 become +-1000: no format has values there.
