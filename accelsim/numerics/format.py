@@ -12,6 +12,7 @@ from accelsim.numerics import arrays, registry
 from accelsim.numerics.encoded import Encoded
 from accelsim.numerics.fast.codec import Draws, ElementCodec
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
+from accelsim.numerics.operations import Operations
 from accelsim.numerics.policy import Policy, Stochastic
 from accelsim.numerics.random import draws
 from accelsim.spec.format import Format
@@ -19,7 +20,7 @@ from accelsim.spec.format import Format
 _MOST_VALUES_BITS = 16
 
 
-class DataFormat:
+class DataFormat(Operations):
     """A format under a policy; immutable, and without any state that depends on data.
 
     A format that owns no scale (`record.scaled` is false) gives plain arrays of unsigned codes, all others an

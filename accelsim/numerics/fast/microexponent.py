@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,13 +39,13 @@ class MicroexponentCodec(ScaledCodec):
 
     def _exponents(self, x: Floats) -> tuple[Codes, Codes | None]:
         """Codes of shared exponents, and microexponents."""
-        plain = np.where(np.isnan(x), x.dtype.type(0), x) if np.isnan(x).any() else x
-        amax = tiles.per_block(plain, self._fine, tiles.largest)
+        amax = tiles.per_block(np.where(np.isnan(x), x.dtype.type(0), x), self._fine, tiles.largest)
         each = self.record.length // self._fine
         mine = _floor_log2(amax)
         whole = tiles.per_block(amax, each, tiles.largest)
-        shared = np.where(np.isinf(whole), self._highest, np.clip(_floor_log2(whole), -self._bias, self._highest))
-        shared = np.where(whole == 0, -self._bias, shared)
+        shared = np.clip(_floor_log2(whole), -self._bias, self._highest)
+        shared[np.isinf(whole)] = self._highest
+        shared[whole == 0] = -self._bias
         codes = (shared + self._bias).astype(packing.code_dtype(self.record.exponent_bits))
         if not self.record.sub_length or not x.size:
             return codes, np.zeros(amax.shape, dtype=np.uint8) if self.record.sub_length else None
@@ -57,7 +55,7 @@ class MicroexponentCodec(ScaledCodec):
 
     def _units(self, scales: Codes, shifts: Codes | None) -> NDArray[np.float64]:
         """[rows, sub-blocks] powers of two."""
-        e: NDArray[Any] = scales.astype(np.int64) - self._bias
+        e = scales.astype(np.int64) - self._bias
         if shifts is not None and e.size:
             each = self.record.length // self._fine
             e = tiles.spread(e, each, slice(0, shifts.shape[1])) - shifts
@@ -111,7 +109,7 @@ class MicroexponentCodec(ScaledCodec):
         for row, block in np.argwhere(left):
             at = slice(block * record.length, min((block + 1) * record.length, x.shape[1]))
             made = np.empty((1, x[row, at].size), dtype=np.float32)
-            self.decode(self.encode(cast(Floats, np.ascontiguousarray(x[row : row + 1, at]))), made)
+            self.decode(self.encode(x[row : row + 1, at].copy()), made)
             out[row, at] = made[0]
 
     # bytes

@@ -97,25 +97,25 @@ class TwoLevelCodec(ScaledCodec):
 
     def encode(self, x: Floats, draws: Draws | None = None, **settings: float) -> Parts:
         """Codes and scales of rows."""
-        narrow, amax, g = self._start(x, settings)
-        aims = [self._aimed(narrow, amax, g, target, draws) for target in self.record.targets]
+        singles, amax, g = self._start(x, settings)
+        aims = [self._aimed(singles, amax, g, target, draws) for target in self.record.targets]
         codes, scales = aims[0]
         if len(aims) > 1:
-            codes, scales = self._best(narrow, aims, g)
+            codes, scales = self._best(singles, aims, g)
         return Parts(codes, scales, float(g))
 
     def _start(self, x: Floats, settings: dict[str, float]) -> tuple[Singles, Singles, np.float32]:
         if self.policy.nan == "error":
             tiles.refuse_nan(x, self.record.name)
-        narrow = _narrow(x)
-        if jit.enabled() and narrow.size:
+        singles = narrow(x)
+        if jit.enabled() and singles.size:
             bits = np.empty((x.shape[0], tiles.count(x.shape[1], self.record.length)), dtype=np.uint32)
             kernel = jit.compiled(block_kernels.largest)
-            kernel(narrow.reshape(-1), *narrow.shape, bits, self.record.length)
+            kernel(singles.reshape(-1), *singles.shape, bits, self.record.length)
             amax = bits.view(np.float32)
         else:
-            amax = tiles.per_block(narrow, self.record.length, tiles.largest)
-        return narrow, amax, self._tensor_scale(narrow, amax, settings.get("tensor_scale"))
+            amax = tiles.per_block(singles, self.record.length, tiles.largest)
+        return singles, amax, self._tensor_scale(singles, amax, settings.get("tensor_scale"))
 
     def _aimed(
         self, x: Singles, amax: Singles, g: np.float32, target: float, draws: Draws | None
@@ -189,13 +189,13 @@ class TwoLevelCodec(ScaledCodec):
     def quantize(self, x: Floats, out: Floats, draws: Draws | None = None, **settings: float) -> None:
         """Write the values that rows round to; equal to decoding what `encode` gives."""
         if draws is None and len(self.record.targets) == 1 and self._kernels and x.dtype == np.float32 and x.size:
-            narrow, amax, g = self._start(x, settings)
-            before, after = self._factors(self._values(self._scales(narrow, amax, g, self.record.targets[0])), g)
+            singles, amax, g = self._start(x, settings)
+            before, after = self._factors(self._values(self._scales(singles, amax, g, self.record.targets[0])), g)
             if self._quick(before):
                 kernel = jit.compiled(two_level_kernels.values)
                 lowest, add, _, top, _ = self._fields
                 kernel(
-                    narrow.reshape(-1), *x.shape, before, after, out.reshape(-1), self.record.length, lowest, add, top
+                    singles.reshape(-1), *x.shape, before, after, out.reshape(-1), self.record.length, lowest, add, top
                 )
                 return
         super().quantize(x, out, draws, **settings)
@@ -250,7 +250,7 @@ class TwoLevelCodec(ScaledCodec):
         return codes + self.scale.storage_bytes(rows * each) + 4
 
 
-def _narrow(x: Floats) -> Singles:
+def narrow(x: Floats) -> Singles:
     """Numbers as fp32, rounded to odd; beyond its end the largest."""
     if x.dtype == np.float32:
         return x.astype(np.float32, copy=False)
