@@ -25,7 +25,8 @@ FAMILIES = (
     "fp8_e4m3_b11fnuz", "fp8_e5m2_fnuz", "e5m2fn", "e4m3_b2", "e7m8", "e6m9", "ue4m3", "ue5m3", "ue4m0", "ue3m2ieee",
     "binary8p3se", "binary8p3sf", "binary8p4ue", "binary8p1se", "binary8p1uf", "binary6p3ue", "binary4p2se",
     "binary3p1sf", "binary8p7se", "binary8p8uf", "posit2", "posit3", "posit5", "posit6_es0", "posit8_es1",
-    "posit10_es3", "posit12", "posit24", "posit27_es1", "takum2", "takum6", "takum11", "takum12", "takum20", "takum_log6",
+    "posit10_es3", "posit12", "posit24", "posit27_es1", "takum2", "takum6", "takum11", "takum12", "takum20",
+    "takum_log6",
     "takum_log12", "flint3u", "flint5", "flint6u", "flint7", "flint8u", "dybit2u", "dybit3", "dybit4u", "dybit8u",
 )  # fmt: skip
 

@@ -18,11 +18,11 @@ from accelsim.numerics.reference.scaled import ScaledReference
 from accelsim.spec.format import KINDS
 from tests.contract import grids
 
+# some 3,600 cases, minutes of them: `make test-thorough` runs them
+pytestmark = pytest.mark.long
+
 # Kinds that are described and priced, but not computed. This list only shrinks.
-WITHOUT_BEHAVIOUR = {
-    "adaptive",
-    "block", "two_level_block", "microexponent", "gguf", "outlier_pair", "outlier_list",
-}  # fmt: skip
+WITHOUT_BEHAVIOUR = {"adaptive", "outlier_pair", "outlier_list"}
 
 BARE = grids.bare()
 SMALL = [name for name in BARE if grids.record_of(name).bits <= 8]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +57,7 @@ class MicroexponentCodec(ScaledCodec):
 
     def _units(self, scales: Codes, shifts: Codes | None) -> NDArray[np.float64]:
         """[rows, sub-blocks] powers of two."""
-        e = scales.astype(np.int64) - self._bias
+        e: NDArray[Any] = scales.astype(np.int64) - self._bias
         if shifts is not None and e.size:
             each = self.record.length // self._fine
             e = tiles.spread(e, each, slice(0, shifts.shape[1])) - shifts
