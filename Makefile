@@ -5,6 +5,7 @@
 #   make test-thorough  the same with many more generated cases, and the long tests
 #   make lint           ruff, mypy --strict, import-linter
 #   make bench          speed, as ratios and counts
+#   make outputs        the outputs that README and docs print, written anew after numbers moved
 #   make clean          remove the environment and every cache
 #
 # PYTHON=python3.12 chooses another interpreter, WORKERS=8 more test processes, TESTS=tests/spec a part of the tests.
@@ -18,7 +19,7 @@ INSTALL := $(PIP) install --constraint constraints.txt
 EXTRAS := test,dse,cluster,parquet,web
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
-.PHONY: help demo test test-thorough lint bench clean
+.PHONY: help demo test test-thorough lint bench outputs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,6 +41,9 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks.run
+
+outputs: $(VENV)/.demo
+	$(BIN)/python docs/refresh.py
 
 clean:
 	rm -rf $(VENV) build dist accelsim-results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

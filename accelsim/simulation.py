@@ -23,7 +23,7 @@ from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Requ
 
 DEFAULT_GENERATE = 128
 UNCALIBRATED = (
-    "uncalibrated: constants are data-sheet figures and stated assumptions, none is fitted to this chip's kernels"
+    "uncalibrated: data-sheet figures and stated assumptions; no rate or efficiency is fitted to kernels of this chip"
 )
 
 

@@ -469,3 +469,17 @@ def test_a_run_travels_between_processes(run):
     assert back.infeasible == run.infeasible
     for name in FRAMES:
         pd.testing.assert_frame_equal(getattr(back, name), getattr(run, name), check_exact=True)
+
+
+# The docs
+
+
+def test_the_docs_hold_the_generated_table():
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    table = (docs / "examples" / "columns.out").read_text("utf-8")
+    assert (docs / "results.md").read_text("utf-8").endswith(table)
+    for name, columns in COLUMNS.items():
+        assert f"### run.{name}\n" in table
+        for column, meaning in columns.items():
+            assert f"| `{column}` | {unit(column)} | {kind(name, column)} |" in table
+            assert meaning

@@ -163,7 +163,8 @@ def test_bad_operators(kind: str, dims: dict[str, int], message: str) -> None:
 
 def test_a_collective_is_not_supported_yet() -> None:
     run = accelsim.simulate_operator("all_reduce", bytes=1024, devices=8, on="h100-sxm")
-    assert run.infeasible is not None and "not supported yet" in run.infeasible.reason
+    assert run.infeasible is not None
+    assert "not supported yet" in run.infeasible.reason
 
 
 def test_no_public_name_is_hidden_by_a_module() -> None:

@@ -61,6 +61,12 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Of everything drawn.")]
 UnfusedOption = Annotated[
     bool, typer.Option("--unfused", help="No merged projections, attention or element-wise chains.")
 ]
+StreamsOption = Annotated[
+    str,
+    typer.Option(
+        "--streams", metavar="one|graph", help="Kernels one after the other, or each as soon as its tensors are there."
+    ),
+]
 FoldOption = Annotated[bool, typer.Option("--no-fold", help="Run what recurs again; the numbers are the same.")]
 ChipsOption = Annotated[str, typer.Option("--chips", metavar="N|auto", help="Number of chips.")]
 PlotOption = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Write a picture: .png, .pdf or .svg.")]

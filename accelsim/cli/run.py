@@ -27,6 +27,7 @@ from accelsim.cli.options import (
     PromptOption,
     RoutingOption,
     SeedOption,
+    StreamsOption,
     TopOption,
     UnfusedOption,
     WeightsOption,
@@ -58,6 +59,7 @@ def run(
     logits: LogitsOption = "last",
     routing: RoutingOption = "uniform",
     unfused: UnfusedOption = False,
+    streams: StreamsOption = "one",
     flash: Annotated[
         bool, typer.Option("--flash", help="With --convention llm-viewer, that tool's FlashAttention.")
     ] = False,
@@ -88,6 +90,7 @@ def run(
         logits=logits,
         routing=routing,
         fuse=not unfused,
+        streams=streams,
         flash=flash or None,
         fold=not no_fold,
         seed=seed,

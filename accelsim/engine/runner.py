@@ -117,6 +117,15 @@ class Runner:
                 self._seen[key] = record
         return record
 
+    def _check_resources(self, kernel: Kernel) -> None:
+        for phase in kernel.phases:
+            for demand in (*phase.load, *phase.compute, *phase.store):
+                if demand.resource not in self.resources:
+                    raise ScheduleError(
+                        f"kernel {kernel.name}, phase {phase.name}: no resource {demand.resource!r}; "
+                        f"there are {', '.join(self.resources)}"
+                    )
+
     def _simulate(self, segment: Segment) -> SegmentRecord:
         env = _Environment()
         log = Log()
@@ -125,6 +134,7 @@ class Runner:
         running: dict[str, simpy.Process] = {}
         previous: str | None = None
         for kernel in segment.kernels:
+            self._check_resources(kernel)
             waits = ((previous,) if previous else ()) if kernel.after is None else kernel.after
             unknown = [name for name in waits if name not in running]
             if unknown:

@@ -20,21 +20,15 @@ class PhaseDigest:
         phase: "prefill", "decode" or "operator".
         time_s: mean time of one pass.
         flops_per_s: achieved arithmetic.
-        compute_fraction: of the chip's matrix peak for the run's pair of formats; NaN where it is unknown.
         bytes_per_s: achieved traffic of the device memory.
-        memory_fraction: of the memory bandwidth.
         bound: what set the pace of operators for most of the time.
-        bound_fraction: of the phase's time that operators with this bound take.
     """
 
     phase: str
     time_s: float
     flops_per_s: float
-    compute_fraction: float
     bytes_per_s: float
-    memory_fraction: float
     bound: str
-    bound_fraction: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +63,7 @@ def digest(run: Run, *, top: int = 5) -> Digest:
     """
     operators = run.rows("operators")
     peak, bandwidth = _peak_flops_per_s(run.roofs), run.roofs.get("memory", NAN)
-    phases = tuple(_phase(row, operators, peak, bandwidth) for row in run.rows("phases"))
+    phases = tuple(_phase(row, operators) for row in run.rows("phases"))
     total_j = run.summary["energy_j"]
     energy = [(name, run.summary[f"energy_{name}_j"] / total_j) for name in COMPONENTS] if total_j > 0 else []
     last = phases[-1].phase
@@ -92,19 +86,16 @@ def _peak_flops_per_s(roofs: Mapping[str, float]) -> float:
     return max(pairs, default=roofs.get("vector", NAN))
 
 
-def _phase(row: Mapping[str, Any], operators: Rows, peak: float, bandwidth: float) -> PhaseDigest:
+def _phase(row: Mapping[str, Any], operators: Rows) -> PhaseDigest:
     by_bound: dict[str, float] = {}
     for operator in operators:
         if operator["phase"] == row["phase"]:
             by_bound[operator["bound"]] = by_bound.get(operator["bound"], 0.0) + operator["time_s"]
-    bound, seconds = max(by_bound.items(), key=lambda item: item[1])
+    bound = max(by_bound.items(), key=lambda item: item[1])[0]
     return PhaseDigest(
         phase=row["phase"],
         time_s=row["time_s"] / row["steps"],
         flops_per_s=row["achieved_flops_per_s"],
-        compute_fraction=row["achieved_flops_per_s"] / peak,
         bytes_per_s=row["achieved_bytes_per_s"],
-        memory_fraction=row["achieved_bytes_per_s"] / bandwidth,
         bound=bound,
-        bound_fraction=seconds / sum(by_bound.values()) if seconds else NAN,
     )

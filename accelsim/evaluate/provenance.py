@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from accelsim.mapping.kernel import Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
+from accelsim.spec.device import Conversion, Peak
 from accelsim.spec.faults import unit_at
 
 _PROVENANCE = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
@@ -35,15 +36,16 @@ class Constant:
 def constants_of(chip: Description, kernel: Kernel) -> tuple[Constant, ...]:
     """The figures behind a kernel's time, in the order that its mapping names them.
 
-    A list of rates is narrowed to the rows whose pair of operands the kernel counts energy for.
+    Lists are narrowed to what the kernel uses: rates of the pairs that it counts energy for, conversions that its
+    rule names.
     """
     found: list[Constant] = []
     for path in kernel.constants:
-        found.extend(_figures(chip, path, kernel.events))
+        found.extend(_figures(chip, path, kernel))
     return tuple(dict.fromkeys(found))
 
 
-def _figures(chip: Description, path: str, events: Mapping[str, int]) -> Iterator[Constant]:
+def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]:
     *tables, last = path.split(".")
     owner: Any = chip
     for name in tables:
@@ -51,7 +53,7 @@ def _figures(chip: Description, path: str, events: Mapping[str, int]) -> Iterato
     content = getattr(owner, last, None)
     if isinstance(content, tuple):
         for index, row in enumerate(content):
-            if _counts(row, events):
+            if _used(row, kernel):
                 yield from _table(chip, row, (*tables, last, index))
     elif isinstance(content, Sourced):
         yield from _table(chip, content, (*tables, last))
@@ -59,12 +61,14 @@ def _figures(chip: Description, path: str, events: Mapping[str, int]) -> Iterato
         yield _figure(chip, owner, (*tables, last))
 
 
-def _counts(row: Any, events: Mapping[str, int]) -> bool:
-    """Whether a row of matrix rates is one that the kernel used; rows of other lists always count."""
-    operands = getattr(row, "operands", None)
-    if operands is None:
-        return True
-    return row.sparsity == "dense" and f"tensor:{operands[0]}x{operands[1]}:{row.accumulator}" in events
+def _used(row: Any, kernel: Kernel) -> bool:
+    """Whether the kernel uses a row of matrix rates or of conversions."""
+    if isinstance(row, Peak):
+        first, second = row.operands
+        return row.sparsity == "dense" and f"tensor:{first}x{second}:{row.accumulator}" in kernel.events
+    if isinstance(row, Conversion):
+        return any(f"{source}->{target}" in kernel.priced_by for source in row.sources for target in row.targets)
+    return True
 
 
 def _table(chip: Description, table: Sourced, path: tuple[str | int, ...]) -> Iterator[Constant]:

@@ -88,7 +88,7 @@ def _stack(
         span = len(group.layers)
         ops: list[Operator] = []
         for index, layer in enumerate(group.layers):
-            name = _layer_name(prefix, first + index, span, group.repeat, total)
+            name = layer_name(prefix, first + index, span, group.repeat, total)
             ops += _layer(model, layer, name, shape, formats, routing, memory)
         label = f"{prefix}[{first}:{first + span * group.repeat}]"
         blocks.append(Block(label, group.repeat, tuple(ops)))
@@ -96,7 +96,7 @@ def _stack(
     return blocks
 
 
-def _layer_name(prefix: str, start: int, span: int, repeat: int, total: int) -> str:
+def layer_name(prefix: str, start: int, span: int, repeat: int, total: int) -> str:
     """`layers` where all are alike, else the slice that is: `layers[3:61]`, `layers[1::2]`."""
     if span == 1 and repeat == total:
         return prefix

@@ -45,31 +45,41 @@ def _activation(build: Build, name: str, spec: Mlp, source: str, target: str, ro
     )  # fmt: skip
 
 
+def experts(
+    build: Build, name: str, source: str, target: str, matrices: tuple[int, int, int], active: int, routing: Routing
+) -> Operator:
+    """One matrix [k, n] per expert, each times the rows of the tokens that picked it.
+
+    Args:
+        build: shape and formats.
+        name: of the operator.
+        source: rows gathered by expert, [tokens x active, k].
+        target: the products in the same order.
+        matrices: experts, k, n.
+        active: experts per token.
+        routing: popularity of experts.
+    """
+    count, k, n = matrices
+    tokens = build.shape.tokens
+    picks, distinct = tokens * active, routing.distinct(count, active, tokens)
+    weight = Tensor(f"{name}.weight", matrices, Role.WEIGHT, build.formats.weights, moved=distinct * k * n)
+    return Operator(
+        name=name, kind=Kind.EXPERTS, dims={"m": picks, "n": n, "k": k, "experts": distinct, "batch": 1},
+        inputs=(build.act(source, picks, k), weight), outputs=(build.act(target, picks, n),),
+        attributes={"loads": routing.loads(count, active, tokens)} if isinstance(tokens, int) else {},
+    )  # fmt: skip
+
+
 def moe(build: Build, name: str, spec: Moe, source: str, target: str, routing: Routing) -> list[Operator]:
     """A mixture of experts: router, dispatch, grouped expert matrices, combine, and shared experts.
 
     The weights of each distinct expert are read once per step, however many tokens picked it.
     """
     h, tokens, active = build.hidden, build.shape.tokens, spec.active
-    picks = tokens * active
-    distinct = routing.distinct(spec.experts, active, tokens)
-    loads = routing.loads(spec.experts, active, tokens) if isinstance(tokens, int) else None
-    f = spec.expert.intermediate
+    picks, f = tokens * active, spec.expert.intermediate
 
     def grouped(part: str, source_: str, target_: str, k: int, n: int) -> Operator:
-        weight = Tensor(
-            f"{name}.experts.{part}.weight",
-            (spec.experts, k, n),
-            Role.WEIGHT,
-            build.formats.weights,
-            moved=distinct * k * n,
-        )
-        return Operator(
-            name=f"{name}.experts.{part}", kind=Kind.EXPERTS,
-            dims={"m": picks, "n": n, "k": k, "experts": distinct, "batch": 1},
-            inputs=(build.act(source_, picks, k), weight), outputs=(build.act(target_, picks, n),),
-            attributes={} if loads is None else {"loads": loads},
-        )  # fmt: skip
+        return experts(build, f"{name}.experts.{part}", source_, target_, (spec.experts, k, n), active, routing)
 
     logits = build.act("router_logits", tokens, spec.experts)
     choice = build.act("choice", tokens, active)

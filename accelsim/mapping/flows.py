@@ -95,14 +95,17 @@ def _together(
 ) -> tuple[tuple[tuple[str, int, float], ...], float, str]:
     """Loads, computes and stores side by side: amounts by resource, and the slowest resource.
 
-    A resource that two of them use serves both; its share is the mean that gives the same time.
+    A resource that two of them use serves both at the larger of their shares, and neither faster than its
+    own: loads that wait for their latency leave room for stores, ports of idle SMs serve nobody.
     """
     units: dict[str, int] = {}
-    at_full_rate: dict[str, float] = {}
+    slowest: dict[str, float] = {}
+    widest: dict[str, float] = {}
     for name, amount, share in parts:
         units[name] = units.get(name, 0) + amount
-        at_full_rate[name] = at_full_rate.get(name, 0.0) + amount / share
-    amounts = tuple((name, amount, amount / at_full_rate[name]) for name, amount in units.items())
+        slowest[name] = max(slowest.get(name, 0.0), amount / share)
+        widest[name] = max(widest.get(name, 0.0), share)
+    amounts = tuple((name, total, total / max(slowest[name], total / widest[name])) for name, total in units.items())
     return amounts, *_alone(amounts, resources)
 
 

@@ -48,7 +48,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "events": "SimPy events scheduled; 0 for roofline",
     },
     "phases": {
-        "phase": "prefill or decode",
+        "phase": "prefill or decode; operator for a single one",
         "steps": "passes through the model",
         "time_s": "time of the phase",
         "cycles": "time in cycles of the reference clock",
@@ -70,7 +70,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "peak_memory_bytes": "memory in use in this phase",
     },
     "operators": {
-        "phase": "prefill or decode",
+        "phase": "prefill or decode; operator for a single one",
         "name": "operator, the same for equal layers",
         "kind": "kind of operator",
         "count": "executions in the phase",
@@ -100,7 +100,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "energy_j": "energy spent on it",
     },
     "memory": {
-        "phase": "prefill or decode",
+        "phase": "prefill or decode; operator for a single one",
         "weights_bytes": "weights",
         "kv_cache_bytes": "KV cache at the end of the phase",
         "activations_bytes": "largest working set",
@@ -111,7 +111,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "timeline": {
         "resource": "hierarchical name",
         "name": "kernel, or kernels joined by | where they shared it",
-        "phase": "prefill or decode",
+        "phase": "prefill or decode; operator for a single one",
         "start_ps": "start of the first occurrence",
         "end_ps": "end of the first occurrence",
         "amount": "units served in one occurrence",

@@ -270,5 +270,9 @@ class GpuChip(Description):
         return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
-DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "memory.pin_rate", "link", "energy.link"})
-"""Numeric fields that explain other fields or wait for runs over several chips: no result depends on them."""
+DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "memory.pin_rate", "link", "energy.link", "peak.2:4"})
+"""Numeric fields that explain other fields or wait for what is not simulated yet: no result depends on them.
+
+`memory.*` say how the bandwidth comes about; `link` and `energy.link` wait for runs over several chips, and
+`peak.2:4`, the rows of `peak` with that sparsity, for pruned weights.
+"""

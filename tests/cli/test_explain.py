@@ -43,7 +43,8 @@ def test_limits_add_up_to_the_time(gate_up: Any) -> None:
 
 def test_demand_is_at_least_the_weights_and_never_above_a_rate(gate_up: Any) -> None:
     memory = next(use for use in gate_up.uses if use.resource == "chip.memory")
-    assert memory.amount == 2 * 4096 * 22016 + 2 * 4096 + 2 * 22016
+    once = 2 * 4096 * 22016 + 2 * 4096 + 2 * 22016
+    assert once <= memory.amount <= once + 2 * 2 * 4096  # three waves: at most two further reads of the input row
     assert memory.alone_s == pytest.approx(memory.amount / 3.35e12, rel=1e-9)
     tensor = next(use for use in gate_up.uses if use.resource == "chip.sm.tensor")
     assert tensor.unit == "clk"
@@ -83,6 +84,22 @@ def test_every_constant_has_value_unit_source_and_status(gate_up: Any) -> None:
     rates = [path for path in found if path.startswith("peak.") and path.endswith(".rate")]
     assert [found[path].value for path in rates] == [4096]  # the row of bf16 x bf16 and no other
     assert all(constant.source for constant in gate_up.constants)
+
+
+def test_what_only_some_kernels_use_is_listed_where_it_is_used(gate_up: Any) -> None:
+    def paths(operator: str, **request: Any) -> set[str]:
+        found = explain("llama-2-7b", operator, "h100-sxm", prompt=512, **request)
+        assert not isinstance(found, Infeasible)
+        return {constant.path for constant in found.constants}
+
+    plain = {constant.path for constant in gate_up.constants}
+    assert not any(path.startswith(("convert", "vector", "l2.latency")) for path in plain)
+    converted = paths("gate_up", weights="int4_g128")
+    assert len([path for path in converted if path.startswith("convert.")]) == 1
+    assert "vector.rate" in converted
+    decode = paths("attend")
+    assert {"vector.rate", "vector.special", "l2.latency"} <= decode  # softmax, and the sum over its KV splits
+    assert "sm.operand_sharing" not in decode
 
 
 def test_an_override_is_shown_as_assumed() -> None:

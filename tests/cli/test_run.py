@@ -133,6 +133,12 @@ def test_every_option_reaches_the_simulation(document: Any) -> None:
         assert found["request"][key] == value
 
 
+def test_streams_arrive(document: Any) -> None:
+    found = document("run", *SMALL, "--unfused", "--streams", "graph")
+    assert found["request"]["streams"] == "graph"
+    assert found["summary"] == json_ready(small(fuse=False, streams="graph").summary)
+
+
 def test_a_faster_memory_makes_decode_faster(document: Any) -> None:
     fast = document("run", *SMALL, "--set", "memory.bandwidth=10 TB/s")["summary"]["time_per_output_token_s"]
     slow = document("run", *SMALL, "--set", "memory.bandwidth=1 TB/s")["summary"]["time_per_output_token_s"]

@@ -17,14 +17,21 @@ VARIES = re.compile(r"simulated in +[\d.]+ m?s")
 
 def block() -> str:
     """What stands between the demo markers."""
-    found = re.search(r"<!-- demo:.*?-->\n```text\n(.*?)```\n<!-- /demo -->", (ROOT / "README.md").read_text("utf-8"), re.S)
+    found = re.search(
+        r"<!-- demo:.*?-->\n```text\n(.*?)```\n<!-- /demo -->", (ROOT / "README.md").read_text("utf-8"), re.S
+    )
     assert found is not None
     return found[1]
 
 
 def test_the_demo_block_is_what_the_demo_prints(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "accelsim", "demo"], cwd=tmp_path, check=True, capture_output=True, text=True, encoding="utf-8"
+        [sys.executable, "-m", "accelsim", "demo"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     assert VARIES.sub("", block()).rstrip() == VARIES.sub("", done.stdout).rstrip()
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
@@ -33,7 +40,8 @@ def test_the_demo_block_is_what_the_demo_prints(tmp_path: Path) -> None:
 def test_what_it_counts_is_there() -> None:
     text = " ".join((ROOT / "README.md").read_text("utf-8").split())
     gpus = [name for name in catalog.names("arch") if isinstance(catalog.chip(name), GpuChip)]
-    assert len(gpus) == 13 and "Thirteen GPUs" in text
+    assert len(gpus) == 13
+    assert "Thirteen GPUs" in text
     assert f"{len(catalog.names('models'))} models" in text
     promised = re.search(r"(\d+) number formats", text)
     assert promised is not None

@@ -6,18 +6,19 @@ causal tiles skip the blocks above the diagonal. Where that leaves SMs empty, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Operator
-from accelsim.mapping.flows import kernel_time_s
-from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
-from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, CONSTANTS, MMA_DEPTH
+from accelsim.mapping.gpu.choice import fastest
+from accelsim.mapping.gpu.conversion import convert_phase
+from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, whole
+from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH, used
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
-from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
+from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
 
 QUERY_TILES = (16, 64, 128)
@@ -28,6 +29,24 @@ KV_BLOCKS = (128, 64, 32, 16)
 
 SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 SOFTMAX_FLOPS = 4
+CONSTANTS = (
+    "sm.count",
+    "clock.sm.frequency",
+    "peak",
+    "vector.rate",
+    "vector.special",
+    "sm.shared",
+    "sm.shared_bandwidth",
+    "sm.register_bandwidth",
+    "sm.l2_port",
+    "sm.operand_reads",
+    "l2.capacity",
+    "l2.bandwidth",
+    "memory.bandwidth",
+    "timing.launch",
+    "timing.memory_latency",
+    "timing.in_flight",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,36 +94,23 @@ def _size(op: Operator) -> _Size:
 
 def kernel(op: Operator, chip: GpuChip, pair: Pair, resources: Mapping[str, Resource]) -> Kernel:
     """The fastest of the query tiles and KV splits, each priced alone on an idle chip."""
+    return fastest(_candidates(op, chip, pair), op, pair, resources)
+
+
+def _candidates(op: Operator, chip: GpuChip, pair: Pair) -> Iterator[Kernel]:
+    """Query tiles that are at least half full, and splits up to four tiles per SM."""
     size = _size(op)
     rows = size.query * size.group
-    best: tuple[float, int, Kernel] | None = None
-    alternatives = []
     for tq in QUERY_TILES:
         if tq > QUERY_TILES[0] and tq >= 2 * rows:
-            continue  # more than half empty
+            continue
         for split in SPLITS:
             made = _candidate(op, chip, pair, size, tq, split)
             if made is None:
                 break
-            seconds = kernel_time_s(made, resources)
-            alternatives.append(Alternative(str(made.choice["label"]), seconds))
-            if best is None or (seconds, len(alternatives)) < best[:2]:
-                best = (seconds, len(alternatives), made)
+            yield made
             if split > 1 and int(made.choice["tiles"]) >= 4 * chip.sm.count:
                 break
-    assert best is not None  # the first split of the smallest tile always exists
-    made = best[2]
-    return Kernel(
-        name=made.name,
-        operator=op,
-        launch_s=made.launch_s,
-        phases=made.phases,
-        events=energy_events(made.phases, op, pair, made.events["vector"]),
-        priced_by=made.priced_by,
-        constants=made.constants,
-        choice=made.choice,
-        alternatives=tuple(sorted(alternatives, key=lambda a: a.time_s)),
-    )
 
 
 def _blocks(size: _Size, tq: int, block: int) -> tuple[int, int, int]:
@@ -142,11 +148,11 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     all_blocks = blocks * heads
     active = min(1.0, tiles / sms)
     in_flight = min(chip.timing.bytes_in_flight_per_sm, stages * stage)
-    outstanding = active * sms * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
+    per_byte = active * sms / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
     reads = size.query_bytes + _kv_reads(chip, size, tiles_q, heads)
     staged = max(reads, whole(all_blocks * stage + tiles * query_stage))
     # tiles that wait for the same keys do not draw more of them from memory
-    draw = min(1.0, outstanding * reads / staged)
+    draw = min(1.0, per_byte * in_flight * reads / staged)
     flops = all_blocks * 2 * tq * block * (size.head_dim + size.value_dim)
     cycles = whole(flops / pair.peak.flops_per_clock)
     scores = all_blocks * tq * block
@@ -160,7 +166,15 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     if pair.second is not None:
         wide = all_blocks * block * size.key_width / op.inputs[1].format.bytes_per_element
         convert += pair.second.flops_per_element * wide
-    vector = scores * SOFTMAX_FLOPS + convert
+    vector = scores * SOFTMAX_FLOPS
+    chain = _chain(
+        {
+            TENSOR: cycles,
+            VECTOR: whole(vector * FLOPS_PER_SLOT / chip.vector.flops_per_clock),
+            SPECIAL: whole(scores / chip.vector.special_ops_per_clock),
+        },
+        share,
+    )
     label = f"flash-attention/{tq}x{block}" if split == 1 else f"flash-decoding/{tq}x{block}/split-{split}"
     partial = (
         heads * tiles_q * tq * (size.value_dim + 2) * ACCUMULATOR_BYTES * split if split > 1 else size.output_bytes
@@ -173,9 +187,7 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
             buffers=stages,
             load=(Demand(MEMORY, reads, draw), Demand(L2, staged), Demand(L2_PORT, staged, share)),
             compute=(
-                Demand(TENSOR, cycles, share),
-                Demand(VECTOR, whole(vector / chip.vector.flops_per_clock), share),
-                Demand(SPECIAL, whole(scores / chip.vector.special_ops_per_clock), share),
+                *chain,
                 Demand(SHARED, whole(all_blocks * (1 + chip.sm.operand_reads) * stage), share),
                 Demand(
                     REGISTER,
@@ -184,7 +196,11 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
                 ),
             ),
             store=(
-                *((Demand(MEMORY, partial, min(1.0, outstanding)),) if split == 1 else ()),
+                *(
+                    (Demand(MEMORY, partial, min(1.0, per_byte * chip.timing.bytes_in_flight_per_sm)),)
+                    if split == 1
+                    else ()
+                ),
                 Demand(L2, partial),
                 Demand(L2_PORT, partial, active),
             ),
@@ -194,6 +210,8 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
         )
     ]
     added = whole(convert)
+    if added:
+        phases.append(convert_phase(chip, convert, active, steps, label))
     if split > 1:
         phases.append(_combine(chip, size, partial, split, label))
         added += 2 * partial // ACCUMULATOR_BYTES
@@ -205,7 +223,7 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
         phases=tuple(phases),
         events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
         priced_by=label + pair.label(first, second),
-        constants=CONSTANTS,
+        constants=used(CONSTANTS, pair, split),
         choice={
             "label": f"{tq} rows x {block}" + (f" split {split}" if split > 1 else ""),
             "tile": f"{tq}x{block}",
@@ -218,6 +236,19 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
             "wave_efficiency": stretch,
             "reread_bytes": reads - size.query_bytes - size.kv_bytes,
         },
+    )
+
+
+def _chain(cycles: Mapping[str, int], share: float) -> tuple[Demand, ...]:
+    """Units that work one after the other in a tile: scores wait for Q K^T, and P V for their softmax.
+
+    While one works the others stand still, so that the longest may use its unit only for its part of the
+    whole chain. Kernels that interleave two tiles to fill the gaps are not modelled.
+    """
+    longest = max(cycles, key=lambda name: cycles[name])
+    part = cycles[longest] / sum(cycles.values())
+    return tuple(
+        Demand(name, amount, share * part if name == longest else share) for name, amount in cycles.items() if amount
     )
 
 

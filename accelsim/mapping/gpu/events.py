@@ -13,6 +13,9 @@ from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED
 from accelsim.mapping.kernel import Phase
 
+FLOPS_PER_SLOT: Final = 2
+"""The vector rate counts a multiply-add as two FLOPs; an addition, maximum or product fills the same issue slot."""
+
 VECTOR_REGISTER_BYTES: Final = 6
 """Register bytes per vector FLOP: a multiply-add (two FLOPs) reads three fp32; results are forwarded."""
 

@@ -1,7 +1,7 @@
 """Matrix multiplication on a GPU: tiles in waves over the SMs, split-K, traffic through L2.
 
-Structure (tile candidates, wave quantisation, split-K, bytes in flight) after the study in
-`docs/why.md`; constants are the chip description's, nothing is fitted here.
+The tile and the split are the ones that are fastest alone on an idle chip. All constants are those of the
+chip's description; nothing is fitted here.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Kind, Operator
-from accelsim.mapping.flows import kernel_time_s
+from accelsim.mapping.gpu.choice import fastest
+from accelsim.mapping.gpu.conversion import convert_phase
 from accelsim.mapping.gpu.demand import convert_flops
-from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, whole
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
-from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
+from accelsim.mapping.gpu.traffic import Grid, memory_reads
+from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
 
 TILES = ((16, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 128))
@@ -54,6 +56,9 @@ CONSTANTS = (
     "timing.memory_latency",
     "timing.in_flight",
 )
+CONVERTING = ("vector.rate", "convert")
+REDUCING = ("vector.rate", "l2.latency")
+"""Further figures: of a kernel that widens operands, and of one that adds up partial results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,31 +141,8 @@ def kernel(
 ) -> Kernel:
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
-    candidates: list[tuple[float, int, Kernel]] = []
-    alternatives: list[Alternative] = []
-    for tile in TILES:
-        for split in SPLITS:
-            made = _candidate(op, chip, pair, size, tile, split)
-            if made is None:
-                continue
-            seconds = kernel_time_s(made, resources)
-            candidates.append((seconds, len(candidates), made))
-            alternatives.append(Alternative(str(made.choice["label"]), seconds))
-    if not candidates:  # the smallest tile without a second buffer always exists, see _candidate
-        raise AssertionError(f"no tile of {op.name} fits shared memory of {chip.name}")
-    best = min(candidates)[2]
-    chosen = tuple(sorted(alternatives, key=lambda a: a.time_s))
-    return Kernel(
-        name=best.name,
-        operator=op,
-        launch_s=best.launch_s,
-        phases=best.phases,
-        events=energy_events(best.phases, op, pair, best.events["vector"]),
-        priced_by=best.priced_by,
-        constants=best.constants,
-        choice=best.choice,
-        alternatives=chosen,
-    )
+    made = (_candidate(op, chip, pair, size, tile, split) for tile in TILES for split in SPLITS)
+    return fastest([kernel for kernel in made if kernel is not None], op, pair, resources)
 
 
 def _candidate(
@@ -169,7 +151,8 @@ def _candidate(
     tm, tn = tile
     # one fetched copy of the second operand serves the tiles below each other, if there are any
     tiles_of = [-(-rows // tm) for rows in size.rows]
-    sharing = sum(tiles_of) / sum(-(-tiles // chip.sm.operand_sharing) for tiles in tiles_of)
+    copies_fetched = sum(-(-tiles // chip.sm.operand_sharing) for tiles in tiles_of)
+    sharing = sum(tiles_of) / copies_fetched
     stage = (tm * size.depth_first + tn * size.depth_second / sharing) * size.step
     smallest = tile == TILES[0]
     if chip.sm.shared_bytes < 2 * stage and not smallest:
@@ -180,16 +163,23 @@ def _candidate(
     tiles_n = -(-size.n // tn)
     depth_steps = -(-size.k // (split * size.step))
     tiles = tiles_m * tiles_n * split
-    if split > 1 and (tiles_m * tiles_n >= 2 * chip.sm.count or size.k < 4 * split * size.step):
+    if split > 1 and (tiles_m * tiles_n >= 2 * chip.sm.count or size.k < split * size.step):
         return None
     sms = chip.sm.count
     # tiles that are resident on one SM together share its staging memory and hide each other's waits
     resident = min(chip.sm.max_tiles, -(-tiles // sms))
     stages = min(MAX_STAGES * resident, int(chip.sm.shared_bytes // stage))
     full, tail = divmod(tiles, sms)
-    traffic = _memory_reads(chip, size, tiles_m // size.copies, tiles_n, tm, tn)
+    traffic = _memory_reads(chip, size, sum(tiles_of), tiles_n)
     partial = size.output_bytes if split == 1 else _fp32_bytes(size) * split
     to_memory = partial if split == 1 else _spill(chip, size, split)
+    # padding takes room and is read by the matrix unit, but nobody fetches it
+    fetched = whole(
+        (sum(size.rows) * tiles_n * size.depth_first + size.n * copies_fetched * size.depth_second)
+        * size.k
+        * size.copies
+    )
+    in_flight = min(chip.timing.bytes_in_flight_per_sm, max(1, stages) * fetched / (tiles * depth_steps))
     phases: list[Phase] = []
     label = f"gemm/{tm}x{tn}" + (f"/split-{split}" if split > 1 else "")
     parts = [(name, w, active) for name, w, active in (("waves", full, sms), ("tail", 1, tail)) if w and active]
@@ -201,11 +191,10 @@ def _candidate(
         reads = _slice(traffic, done, done + count_, tiles)
         writes = _slice(partial, done, done + count_, tiles)
         done += count_
-        staged = max(reads, whole(count_ * depth_steps * stage))  # biases come with the last step
-        in_flight = min(chip.timing.bytes_in_flight_per_sm, max(1, stages) * stage)
-        outstanding = active * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
+        staged = max(reads, _slice(fetched, done - count_, done, tiles))  # biases come with the last step
+        per_byte = active / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
         # tiles that wait for the same bytes do not draw more of them from memory
-        draw = min(1.0, outstanding * reads / staged)
+        draw = min(1.0, per_byte * in_flight * reads / staged)
         cycles = count_ * depth_steps * ceil(2 * tm * tn * size.step / pair.peak.flops_per_clock)
         operand_reads = (1 + chip.sm.operand_reads) * stage
         products = count_ * depth_steps * tm * tn * size.step
@@ -221,7 +210,11 @@ def _candidate(
                     Demand(REGISTER, products * 2 * ACCUMULATOR_BYTES // MMA_DEPTH, share),
                 ),
                 store=(
-                    Demand(MEMORY, _slice(to_memory, done - count_, done, tiles), min(1.0, outstanding)),
+                    Demand(
+                        MEMORY,
+                        _slice(to_memory, done - count_, done, tiles),
+                        min(1.0, per_byte * chip.timing.bytes_in_flight_per_sm),
+                    ),
                     Demand(L2, writes),
                     Demand(L2_PORT, writes, share),
                 ),
@@ -234,7 +227,7 @@ def _candidate(
         )
     converted = _converted_flops(op, pair, size, sum(tiles_of), tiles_n)
     if converted:
-        phases.append(_conversion(chip, converted, min(1.0, tiles / sms), depth_steps, label))
+        phases.append(convert_phase(chip, converted, min(1.0, tiles / sms), depth_steps, label))
     if split > 1:
         phases.append(_reduction(chip, size, split, [phase.name for phase in phases], label))
     added = whole(converted) + (_fp32_bytes(size) // ACCUMULATOR_BYTES * split if split > 1 else 0)
@@ -247,7 +240,7 @@ def _candidate(
         phases=tuple(phases),
         events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
         priced_by=label + pair.label(first, second),
-        constants=CONSTANTS,
+        constants=used(CONSTANTS, pair, split),
         choice={
             "label": f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""),
             "tile": f"{tm}x{tn}",
@@ -263,6 +256,12 @@ def _candidate(
     )
 
 
+def used(constants: tuple[str, ...], pair: Pair, split: int) -> tuple[str, ...]:
+    """Chip figures behind a kernel, each once."""
+    converting = CONVERTING if pair.first is not None or pair.second is not None else ()
+    return tuple(dict.fromkeys((*constants, *converting, *(REDUCING if split > 1 else ()))))
+
+
 def _fp32_bytes(size: Problem) -> int:
     return sum(size.rows) * size.copies * size.n * ACCUMULATOR_BYTES
 
@@ -272,29 +271,19 @@ def _slice(total: int, start: int, stop: int, of: int) -> int:
     return total * stop // of - total * start // of
 
 
-def _memory_reads(chip: GpuChip, size: Problem, tiles_m: int, tiles_n: int, tm: int, tn: int) -> int:
-    """Bytes read from memory: both operands once, and again what L2 lost between two sweeps.
-
-    Tiles run along one output axis; the operand of the other axis stays, the operand along it is swept
-    again for each further group of tiles that the SMs hold at once. A sweep finds in L2 what still fits
-    there: the lost part grows linearly once the swept bytes exceed the capacity. The cheaper of both
-    directions is taken.
-    """
-    sms, capacity = chip.sm.count, chip.l2.capacity_bytes
-    copies = max(1, size.copies * len(size.rows))
-    once = size.first_bytes + size.second_bytes
-    best = None
-    for swept, kept, along, across in (
-        (size.first_bytes, size.second_bytes, tiles_m, tiles_n),
-        (size.second_bytes, size.first_bytes, tiles_n, tiles_m),
-    ):
-        along = max(1, along // len(size.rows))  # each expert sweeps its own rows and its own weights
-        groups = -(-across // max(1, sms // along))
-        reuse = swept / copies + kept / copies / max(1, groups) + size.output_bytes / copies / max(1, groups)
-        lost = max(0.0, 1.0 - capacity / reuse) if reuse else 0.0
-        total = once + (groups - 1) * swept * lost
-        best = total if best is None else min(best, total)
-    return whole(best or 0)
+def _memory_reads(chip: GpuChip, size: Problem, tiles_m: int, tiles_n: int) -> int:
+    """Bytes read from memory by all copies; the experts of a group each have rows and weights of their own."""
+    products = size.copies * len(size.rows)
+    grid = Grid(
+        max(1, tiles_m // len(size.rows)),
+        tiles_n,
+        size.first_bytes / products,
+        size.second_bytes / products,
+        size.output_bytes / products,
+    )
+    return max(
+        memory_reads(grid, chip.sm.count, chip.l2.capacity_bytes) * products, size.first_bytes + size.second_bytes
+    )
 
 
 def _converted_flops(op: Operator, pair: Pair, size: Problem, tiles_m: int, tiles_n: int) -> float:
@@ -306,21 +295,6 @@ def _converted_flops(op: Operator, pair: Pair, size: Problem, tiles_m: int, tile
     if pair.first is not None:
         flops += float(convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands))) * tiles_n
     return flops
-
-
-def _conversion(chip: GpuChip, flops: float, active: float, steps: int, label: str) -> Phase:
-    """Operands widened on the vector unit, beside the main loop."""
-    return Phase(
-        name="convert",
-        steps=steps,
-        buffers=2,
-        after=(),
-        compute=(
-            Demand(VECTOR, whole(flops / chip.vector.flops_per_clock), active),
-            Demand(REGISTER, whole(flops * VECTOR_REGISTER_BYTES), active),
-        ),
-        priced_by=f"{label}/convert",
-    )
 
 
 def _spill(chip: GpuChip, size: Problem, split: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelsim.graph.counts import count
 from accelsim.graph.operator import Kind, Operator
-from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, energy_events, whole
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SPECIAL, VECTOR
 from accelsim.mapping.kernel import Demand, Kernel, Phase
 from accelsim.spec.device import GpuChip
@@ -34,21 +34,26 @@ def kernel(op: Operator, chip: GpuChip) -> Kernel:
     counts = count(op)
     blocks = max(1, -(-(read + written) // (2 * CHUNK_BYTES)))
     rows = _rows(op)
+    again = _read_again(op, chip, rows)
     if rows is not None:
         blocks = min(blocks, rows) if blocks > rows else max(blocks, min(rows, chip.sm.count))
     busy = min(chip.sm.count, blocks)
     share = busy / chip.sm.count
     in_flight = min(chip.timing.bytes_in_flight_per_sm, STAGES * CHUNK_BYTES)
     draw = min(1.0, busy * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s))
-    steps = max(1, -(-read // (busy * CHUNK_BYTES)))
+    steps = max(1, -(-(read + again) // (busy * CHUNK_BYTES)))
     vector = float(counts.vector_flops)
     phase = Phase(
         name="stream",
         steps=steps,
         buffers=STAGES,
-        load=(Demand(MEMORY, read, draw), Demand(L2, read), Demand(L2_PORT, read, share)),
+        load=(
+            Demand(MEMORY, read + again, draw),
+            Demand(L2, read + again),
+            Demand(L2_PORT, read + again, share),
+        ),
         compute=(
-            Demand(VECTOR, whole(vector / chip.vector.flops_per_clock), share),
+            Demand(VECTOR, whole(vector * FLOPS_PER_SLOT / chip.vector.flops_per_clock), share),
             Demand(SPECIAL, whole(float(counts.special_ops) / chip.vector.special_ops_per_clock), share),
             Demand(REGISTER, whole(vector * VECTOR_REGISTER_BYTES), share),
         ),
@@ -67,6 +72,15 @@ def kernel(op: Operator, chip: GpuChip) -> Kernel:
         constants=CONSTANTS,
         choice={"label": f"{blocks} blocks", "tiles": blocks, "waves": -(-blocks // chip.sm.count), "stages": STAGES},
     )
+
+
+def _read_again(op: Operator, chip: GpuChip, rows: int | None) -> int:
+    """Bytes of a second pass: rows that no SM can hold are read once for their statistics and once to be scaled."""
+    if rows is None:
+        return 0
+    source = whole(op.inputs[0].bytes)
+    held = chip.sm.registers_bytes + chip.sm.shared_bytes
+    return source if source / rows > held else 0
 
 
 def _rows(op: Operator) -> int | None:

@@ -50,10 +50,10 @@ class AdaptiveCodec(ScaledCodec):
         length = self.record.length or max(n, 1)
         shape = (whole.shape[0], tiles.count(n, length))
         scales, choices = np.empty(shape, dtype=self._scale.code_dtype), np.empty(shape, dtype=np.uint8)
+        dtype = np.dtype([("scale", scales.dtype), ("choice", "u1")])
         for r, c in tiles.tiles(whole.shape[0], n, length):
             at = slice(c.start // length, tiles.count(c.stop, length))
-            dtype = np.dtype([("scale", scales.dtype), ("choice", "u1")])
-            found = tiles.per_block(whole[r, c], length, lambda part, made=dtype: self._chosen(part, made))
+            found = tiles.per_block(whole[r, c], length, lambda part: self._chosen(part, dtype))
             scales[r, at], choices[r, at] = found["scale"], found["choice"]
         codes = np.zeros(whole.shape, dtype=np.uint8)
         for k, candidate in enumerate(self.candidates):
@@ -88,10 +88,8 @@ class AdaptiveCodec(ScaledCodec):
         """Write the values of parts into [rows, n]."""
         rows, n = parts.codes.shape
         length = self.record.length or max(n, 1)
-        choices = (
-            np.broadcast_to(np.asarray(parts.indices), (rows, 1)) if np.ndim(parts.indices) == 0 else parts.indices
-        )
-        assert choices is not None
+        assert parts.indices is not None
+        choices = parts.indices if parts.indices.ndim else np.broadcast_to(parts.indices, (rows, 1))
         if choices.size and int(choices.max()) >= len(self.candidates):
             raise RequestError(f"choice {int(choices.max())}: {self.record.name} has {len(self.candidates)} candidates")
         made = np.empty_like(out)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from accelsim.numerics.fast import odd, tiles
 from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats
+from accelsim.numerics.fast.integer import IntegerCodec
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy
 from accelsim.numerics.reference import blocks
@@ -161,7 +162,7 @@ class BlockRules:
 
     def _mean(self, x: Floats, finite: NDArray[np.float64]) -> NDArray[np.float64]:
         there = np.maximum(np.isfinite(x).sum(axis=2), 1)
-        mean = np.abs(finite).sum(axis=2) / there
+        mean: NDArray[np.float64] = np.abs(finite).sum(axis=2) / there
         doubtful = self.codes(mean * (1 - NEAR)) != self.codes(mean * (1 + NEAR))
         for r, b in np.argwhere(doubtful | ~np.isfinite(mean)):
             exact = sum(map(Fraction, map(float, np.abs(finite[r, b]))), Fraction(0)) / int(there[r, b])
@@ -231,6 +232,7 @@ class BlockRules:
         """Codes of round(x / scale) + zero point, clipped."""
         low, high = self._ends
         nan = np.isnan(x)
+        assert isinstance(self.element, IntegerCodec)  # only integers have a zero point
         quotient = odd.quotient(np.where(nan, 0.0, x.astype(np.float64)), scales)
         source = draws(0, x.size).reshape(x.shape) if draws else None
         whole = np.clip(self.element.rounded(quotient, source) + shift, low, high)

@@ -92,12 +92,12 @@ def signed_zero(negative: bool) -> Exact:
 
 def element_policy(policy: Policy, grid: Grid) -> Policy:
     """A block format's policy as its elements can take it, where its blocks take the rest."""
-    rules = {
-        "overflow": policy.overflow if policy.overflow != "nan" or grid.has_nan else "saturate",
-        "infinity": policy.infinity if policy.infinity != "nan" or grid.has_nan else "saturate",
-        "nan": policy.nan if policy.nan != "code" or grid.has_nan else "zero",
-    }
-    return replace(policy, **rules)
+    return replace(
+        policy,
+        overflow=policy.overflow if policy.overflow != "nan" or grid.has_nan else "saturate",
+        infinity=policy.infinity if policy.infinity != "nan" or grid.has_nan else "saturate",
+        nan=policy.nan if policy.nan != "code" or grid.has_nan else "zero",
+    )
 
 
 SINGLE: Final = FloatGrid(from_name("fp32"))  # type: ignore[arg-type]  # the name is that of a float

@@ -193,7 +193,7 @@ def encode(grid: Grid, x: Exact, policy: Policy, draw: int = 0) -> int:
         rule = policy.overflow if policy.infinity == "overflow" else policy.infinity
         return _beyond(grid, policy, str(rule), x is Special.NEGATIVE_INFINITY)
     if isinstance(x, Special):
-        return _zero(grid, policy, True)
+        return _zero(grid, policy, True, draw)
     rounded = round_to(grid, x, policy, draw)
     if rounded > grid.largest or rounded < grid.smallest:
         return _beyond(grid, policy, str(policy.overflow), rounded < grid.smallest)
@@ -249,15 +249,15 @@ def _beyond(grid: Grid, policy: Policy, rule: str, negative: bool) -> int:
     return _zero(grid, policy, negative) if end == 0 else grid.code(end)
 
 
-def _zero(grid: Grid, policy: Policy, negative: bool) -> int:
+def _zero(grid: Grid, policy: Policy, negative: bool, draw: int = 0) -> int:
     if negative and policy.zero == "keep" and grid.negative_zero is not None:
         return grid.negative_zero
-    return encode_zero(grid, policy)
+    return encode_zero(grid, policy, draw)
 
 
-def encode_zero(grid: Grid, policy: Policy) -> int:
+def encode_zero(grid: Grid, policy: Policy, draw: int = 0) -> int:
     """The code of zero, or of what a grid without one has in its place."""
-    rounded = round_to(grid, Fraction(0), policy)
+    rounded = round_to(grid, Fraction(0), policy, draw)
     if rounded < grid.smallest:
         return _beyond(grid, policy, str(policy.overflow), True)
     return grid.code(rounded)

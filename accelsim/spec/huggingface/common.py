@@ -21,13 +21,13 @@ def fold(layers: Sequence[Layer]) -> tuple[Group, ...]:
     kinds = [numbers.setdefault(layer, len(numbers)) for layer in layers]
     groups, at = [], 0
     while at < len(kinds):
-        period, repeat = _longest_repetition(kinds[at:])
+        period, repeat = longest_repetition(kinds[at:])
         groups.append(Group(repeat=repeat, layers=tuple(layers[at : at + period])))
         at += period * repeat
     return tuple(groups)
 
 
-def _longest_repetition(kinds: Sequence[int]) -> tuple[int, int]:
+def longest_repetition(kinds: Sequence[int]) -> tuple[int, int]:
     """Length and number of the repetition at the start that covers most; the shorter one among equals."""
     best = (1, 1)
     for period in range(1, len(kinds) // 2 + 1):

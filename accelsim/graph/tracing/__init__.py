@@ -1,0 +1,1 @@
+"""How a model of transformers becomes a graph: calls are recorded on the meta device, then layers are folded."""
