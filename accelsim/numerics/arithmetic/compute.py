@@ -7,10 +7,10 @@ import numpy as np
 from accelsim.numerics.accumulator import AnyAccumulator, Exact, Fixed, Fused, Rounded, Staged
 from accelsim.numerics.arithmetic import slow
 from accelsim.numerics.arithmetic.exact import exact_odd
-from accelsim.numerics.arithmetic.expansion import Floats
 from accelsim.numerics.arithmetic.fused import fused, staged
 from accelsim.numerics.arithmetic.ordered import fixed, rounded
 from accelsim.numerics.arithmetic.problem import BeyondError, Problem
+from accelsim.numerics.fast.expansion import Floats
 
 
 def compute(problem: Problem, how: AnyAccumulator) -> Floats:

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from accelsim.numerics.arithmetic.expansion import Floats, distil, to_odd
 from accelsim.numerics.arithmetic.problem import BeyondError, Extent, Problem, extent
+from accelsim.numerics.fast.expansion import Floats, distil, to_odd
 
 _MOST_BYTES: Final = 1 << 27
 _MOST_SLICES: Final = 64

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import RequestError
 from accelsim.numerics import arrays, registry
-from accelsim.numerics.arithmetic.expansion import Floats
 from accelsim.numerics.arithmetic.problem import Extent, extent
 from accelsim.numerics.encoded import Encoded
+from accelsim.numerics.fast.expansion import Floats
 from accelsim.spec.format import BlockFormat, FloatFormat, Format, P3109Format, TwoLevelBlockFormat
 
 if TYPE_CHECKING:

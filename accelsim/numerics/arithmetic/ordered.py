@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from accelsim.numerics.accumulator import FP32, Fixed, Rounded, Width
 from accelsim.numerics.arithmetic.exact import exact_odd, exact_sum
-from accelsim.numerics.arithmetic.expansion import Floats, to_odd, two_sum
 from accelsim.numerics.arithmetic.problem import BeyondError, Extent, Problem, extent
 from accelsim.numerics.arithmetic.rounding import add, to_width
 from accelsim.numerics.fast import arithmetic_kernels as kernels
+from accelsim.numerics.fast.expansion import Floats, to_odd, two_sum
 from accelsim.numerics.jit import compiled, enabled
 
 Integers = NDArray[np.int64]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.accumulator import Nearest, Width
-from accelsim.numerics.arithmetic.expansion import LEAST, MOST, Floats, two_product
 from accelsim.numerics.arithmetic.rounding import to_width
+from accelsim.numerics.fast.expansion import LEAST, MOST, Floats, two_product
 from accelsim.numerics.reference.arithmetic import Exponents
 
 

@@ -11,11 +11,11 @@ from accelsim.errors import RequestError
 from accelsim.numerics import arrays
 from accelsim.numerics.accumulator import FP32, AnyAccumulator, accumulator
 from accelsim.numerics.arithmetic.compute import compute
-from accelsim.numerics.arithmetic.expansion import Floats, distil, to_odd, two_product, two_sum
 from accelsim.numerics.arithmetic.operand import Operand, merged, spread
 from accelsim.numerics.arithmetic.problem import Problem, extent
 from accelsim.numerics.arithmetic.rounding import to_width
 from accelsim.numerics.encoded import Encoded
+from accelsim.numerics.fast.expansion import Floats, distil, to_odd, two_product, two_sum
 from accelsim.numerics.reference.arithmetic import Exponents
 from accelsim.spec.format.names import from_name
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.accumulator import Nearest, Width
-from accelsim.numerics.arithmetic.expansion import Floats, to_odd, two_sum
+from accelsim.numerics.fast.expansion import Floats, to_odd, two_sum
 
 
 def exponents(x: Floats) -> NDArray[np.int64]:

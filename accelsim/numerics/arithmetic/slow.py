@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.accumulator import AnyAccumulator
-from accelsim.numerics.arithmetic.expansion import Floats
 from accelsim.numerics.arithmetic.problem import Problem
+from accelsim.numerics.fast.expansion import Floats
 from accelsim.numerics.reference.arithmetic import Segment, dot, nearest_odd
 from accelsim.numerics.reference.grid import Exact, Special
 
