@@ -7,6 +7,7 @@ import itertools
 from bisect import bisect_left
 from collections.abc import Callable
 from fractions import Fraction
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ FAMILIES = (
     "posit12", "posit24", "posit27_es1", "takum2", "takum6", "takum11", "takum12", "takum20", "takum_log6",
     "takum_log12", "flint3u", "flint5", "flint6u", "flint7", "flint8u", "dybit2u", "dybit3", "dybit4u", "dybit8u",
 )  # fmt: skip
+
+_WHOLE = 16
+"""Sorted inputs at the ends and on either side of zero that are never left out."""
 
 # Kinds whose half-way points are no midpoints: (grid, below, above) -> where ties are, by another way than the
 # reference's own.
@@ -179,13 +183,26 @@ def nearest(name: str, x: Fraction) -> Fraction | None:
     return low if x < tie else high
 
 
+def thinned(size: int, most: int, zero: int) -> list[int]:
+    """Places of about so many of sorted inputs: all of them near the ends and near zero, and each kind between.
+
+    Values and ties alternate, each with a float on either side: a step that shares a factor with 6 would leave out some.
+    """
+    if size <= most:
+        return list(range(size))
+    step = -(-size // most)
+    while gcd(step, 6) > 1:
+        step += 1
+    near = (*range(_WHOLE), *range(zero - _WHOLE, zero + _WHOLE), *range(size - _WHOLE, size))
+    return sorted({*range(0, size, step), *(at for at in near if 0 <= at < size)})
+
+
 @functools.cache
-def deciding(name: str, double: bool, most: int = 1 << 17) -> NDArray[np.floating]:
+def deciding(name: str, double: bool, most: int = 1 << 19) -> NDArray[np.floating]:
     """Every value, every tie and the floats beside them; zeros, infinities, NaN, the smallest and largest floats."""
     dtype = np.float64 if double else np.float32
     points = sorted({p for low, high in pairs(name) for p in (low, split(name, low, high), high)})
-    if len(points) > most // 3:
-        points = points[:: -(-len(points) // (most // 3))]
+    points = [points[at] for at in thinned(len(points), most // 3, bisect_left(points, 0))]
     with np.errstate(over="ignore"):
         near = np.array([float(p) for p in points]).astype(dtype)
         around = np.concatenate([near, np.nextafter(near, dtype(np.inf)), np.nextafter(near, dtype(-np.inf))])
@@ -224,7 +241,7 @@ def reference_codes(grid: Grid, x: NDArray[np.floating], policy: Policy, draws: 
 def decided(name: str, policy: Policy, double: bool, most: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     """At most so many of the deciding inputs, and what the reference makes of them."""
     x = deciding(name, double, 1 << 12)
-    x = np.concatenate([x[:: -(-x.size // most)], x[-12:]])  # NaN and infinities lie last
+    x = x[thinned(x.size, most, int(np.searchsorted(x, 0)))]
     return x, reference_codes(grid_of(name), x, policy)
 
 
