@@ -47,6 +47,7 @@ def price(op: Operator, figures: GpuFigures) -> Priced | Infeasible:
         events["shared"] = need.bytes * (1 + figures.chip.sm.operand_reads)
         first, second = (form.name for form in op.operand_formats())
         label += need.pair.label(first, second)
+    label += need.label
     time: Number = 0.0
     for term in terms.values():
         time = maximum(time, term)

@@ -8,7 +8,7 @@ from typing import Any
 
 from accelsim.mapping.kernel import Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
-from accelsim.spec.device import Conversion, Peak
+from accelsim.spec.device import Conversion, Narrowing, Peak
 from accelsim.spec.faults import unit_at
 
 _PROVENANCE = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
@@ -68,6 +68,8 @@ def _used(row: Any, kernel: Kernel) -> bool:
         return row.sparsity == "dense" and f"tensor:{first}x{second}:{row.accumulator}" in kernel.events
     if isinstance(row, Conversion):
         return any(f"{source}->{target}" in kernel.priced_by for source in row.sources for target in row.targets)
+    if isinstance(row, Narrowing):
+        return any(f"->{target}" in kernel.priced_by for target in row.targets)
     return True
 
 

@@ -154,6 +154,40 @@ class Conversion(Sourced):
     flops_per_element: float = Field(gt=0)
 
 
+class Narrowing(Sourced):
+    """Formats that the vector unit has an instruction to round results to, at the work of one element."""
+
+    targets: tuple[str, ...] = Field(alias="to", min_length=1)
+    flops_per_element: float = Field(gt=0)
+
+
+class Software(Figures):
+    """Work of the vector unit for one element of formats that no row of `convert` or `narrow` names.
+
+    The structure of a format says which of these steps it takes; `accelsim.mapping.gpu.steps` adds them up.
+    All in the unit of `vector.rate`, as `convert.flops_per_element`.
+
+    Attributes:
+        targets: formats that such a format can be widened to.
+        table_16: a code of at most 4 bits, by a table of 16 values in registers.
+        table_256: a code of at most 8 bits, by a table of 256 values in shared memory.
+        fields: a wider code, by shifts and leading-bit counts.
+        multiply: the product with a scale of the block, or the difference to a zero point.
+        outlier: telling an outlier from a normal element, and its other way of decoding.
+        round: rounding an fp32 to a grid that the machine has no instruction for.
+        absmax: the share of one element in finding and applying a scale.
+    """
+
+    targets: tuple[str, ...] = Field(alias="to", min_length=1)
+    table_16: float = Field(gt=0)
+    table_256: float = Field(gt=0)
+    fields: float = Field(gt=0)
+    multiply: float = Field(gt=0)
+    outlier: float = Field(gt=0)
+    round: float = Field(gt=0)
+    absmax: float = Field(gt=0)
+
+
 class Cache(Figures):
     """The last-level cache between the SMs and the memory."""
 
@@ -232,6 +266,8 @@ class GpuChip(Description):
     peak: tuple[Peak, ...] = Field(min_length=1)
     vector: Vector
     convert: tuple[Conversion, ...] = ()
+    narrow: tuple[Narrowing, ...] = ()
+    software: Software | None = None
     l2: Cache
     memory: Memory
     link: tuple[Link, ...] = ()

@@ -30,7 +30,7 @@ def test_converted_weights_have_a_phase_that_the_rule_names(weights: str) -> Non
     (phase,) = (phase for phase in narrow.phases if phase.name == "convert")
     assert narrow.priced_by.endswith(f"+convert({weights}->bf16)")
     assert phase.priced_by.endswith("/convert")
-    pair = resolve(H100, "bf16", weights)
+    pair = resolve(H100, *map(catalog.format_, ("bf16", weights)))
     assert not isinstance(pair, Infeasible)
     assert pair.second is not None
     tiles_m = ceil(64 / int(narrow.choice["tile"].split("x")[0]))
@@ -46,7 +46,7 @@ def test_converted_weights_have_a_phase_that_the_rule_names(weights: str) -> Non
 @pytest.mark.parametrize("operands", [row.operands for row in H100.peak if row.sparsity == "dense"])
 def test_native_pairs_convert_nothing_in_either_order(operands: tuple[str, str]) -> None:
     for activation, weight in (operands, operands[::-1]):
-        pair = resolve(H100, activation, weight)
+        pair = resolve(H100, catalog.format_(activation), catalog.format_(weight))
         assert not isinstance(pair, Infeasible)
         assert pair.first is None
         assert pair.second is None
@@ -60,7 +60,7 @@ def test_both_operands_are_converted_where_no_row_takes_either() -> None:
 
 
 def test_the_cheapest_conversion_is_taken() -> None:
-    pair = resolve(H100, "int8", "int4")
+    pair = resolve(H100, *map(catalog.format_, ("int8", "int4")))
     assert not isinstance(pair, Infeasible)
     assert pair.operands == ("int8", "int8"), "one widening to int8, at twice the rate of bf16"
 

@@ -22,6 +22,12 @@ CHIPS = [name for name in catalog.names("arch") if isinstance(catalog.chip(name)
 if os.environ.get("ACCELSIM_HYPOTHESIS") != "thorough":
     CHIPS = ["h100-sxm"]
 
+PAIRS = ("peak", "convert", "narrow", "software")
+"""Tables of which a run notices only what its formats need."""
+
+BY_STRUCTURE = ("dybit4", "posit6", "takum12", "olive4", "fp8_e4m3_g32")
+"""Formats that no chip has rows for: table of 16, table of 256, fields, outliers, scales."""
+
 MATMUL: dict[str, Any] = {"m": 2048, "n": 2048, "k": 2048}
 LIMITS: dict[str, tuple[str, dict[str, float], str, dict[str, Any]]] = {
     "tensor": ("compute", {"peak.*.rate": 1e-3}, "matmul", MATMUL),
@@ -97,11 +103,16 @@ def workloads(chip: GpuChip, path: str) -> list[Callable[[GpuChip], Run]]:
         operands = [(target, source) for target in targets for source in row.sources]
         operands += [(source, source) for source in row.sources]
 
+    if parts[0] == "narrow":
+        operands = [(name, None) for name in chip.narrow[int(parts[1])].targets]
+    if parts[0] == "software":
+        operands = [(None, name) for name in BY_STRUCTURE] + [(name, None) for name in BY_STRUCTURE]
+
     def product(first: str | None, second: str | None, **dims: int) -> Callable[[GpuChip], Run]:
         return lambda on: accelsim.simulate_operator("matmul", on=on, format=first, weights=second, **dims)
 
     made = [product(a, b, m=m, n=n, k=4096) for a, b in operands for m, n in ((4096, 4096), (16, 512), (1, 32_768))]
-    if parts[0] not in ("peak", "convert"):
+    if parts[0] not in PAIRS:
         # narrow weights and a short depth: only several resident tiles keep enough bytes in flight
         made += [
             product(None, "int4", m=m, n=n, k=k) for m, n, k in ((41, 4820, 1116), (33, 3795, 20), (233, 19_861, 17))
@@ -123,7 +134,7 @@ def test_no_figure_is_dead(name: str) -> None:
     for path in numbers_of_file(chip):
         if descriptive(path, chip):
             continue
-        shared = path if path.split(".")[0] in ("peak", "convert") else ""
+        shared = path if path.split(".")[0] in PAIRS else ""
         changed = False
         for factor in (0.5, 2.0, 0.01, 100.0, 1e-4):
             value = figure(chip, path)

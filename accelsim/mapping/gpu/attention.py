@@ -18,6 +18,7 @@ from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, w
 from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH, used
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
+from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
 
@@ -92,12 +93,12 @@ def _size(op: Operator) -> _Size:
     )
 
 
-def kernel(op: Operator, chip: GpuChip, pair: Pair, resources: Mapping[str, Resource]) -> Kernel:
+def kernel(op: Operator, chip: GpuChip, pair: Pair, beside: Steps, resources: Mapping[str, Resource]) -> Kernel:
     """The fastest of the query tiles and KV splits, each priced alone on an idle chip."""
-    return fastest(_candidates(op, chip, pair), op, pair, resources)
+    return fastest(_candidates(op, chip, pair, beside), op, pair, resources)
 
 
-def _candidates(op: Operator, chip: GpuChip, pair: Pair) -> Iterator[Kernel]:
+def _candidates(op: Operator, chip: GpuChip, pair: Pair, beside: Steps) -> Iterator[Kernel]:
     """Query tiles that are at least half full, and splits up to four tiles per SM."""
     size = _size(op)
     rows = size.query * size.group
@@ -105,7 +106,7 @@ def _candidates(op: Operator, chip: GpuChip, pair: Pair) -> Iterator[Kernel]:
         if tq > QUERY_TILES[0] and tq >= 2 * rows:
             continue
         for split in SPLITS:
-            made = _candidate(op, chip, pair, size, tq, split)
+            made = _candidate(op, chip, pair, beside, size, tq, split)
             if made is None:
                 break
             yield made
@@ -129,7 +130,9 @@ def _blocks(size: _Size, tq: int, block: int) -> tuple[int, int, int]:
     return tiles, total, longest
 
 
-def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, split: int) -> Kernel | None:
+def _candidate(
+    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, size: _Size, tq: int, split: int
+) -> Kernel | None:
     sms = chip.sm.count
     query_stage = tq * size.head_dim * op.inputs[0].format.bytes_per_element
     room = chip.sm.shared_bytes - query_stage
@@ -160,7 +163,7 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
     slots = steps * min(sms, tiles)
     stretch = all_blocks / slots if slots else 1.0
     share = active * stretch
-    convert = 0.0  # every tile widens what it stages
+    convert = float(beside.flops)  # and every tile widens what it stages
     if pair.first is not None:
         convert += pair.first.flops_per_element * float(op.inputs[0].elements) * split
     if pair.second is not None:
@@ -222,8 +225,8 @@ def _candidate(op: Operator, chip: GpuChip, pair: Pair, size: _Size, tq: int, sp
         launch_s=chip.timing.launch_s,
         phases=tuple(phases),
         events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
-        priced_by=label + pair.label(first, second),
-        constants=used(CONSTANTS, pair, split),
+        priced_by=label + pair.label(first, second) + beside.label,
+        constants=used(CONSTANTS, pair, beside, split),
         choice={
             "label": f"{tq} rows x {block}" + (f" split {split}" if split > 1 else ""),
             "tile": f"{tq}x{block}",

@@ -12,6 +12,7 @@ from accelsim.graph.counts import Counts, count
 from accelsim.graph.numbers import Number, prod
 from accelsim.graph.operator import MATRIX_KINDS, Operator
 from accelsim.mapping.gpu.pairs import Pair, resolve
+from accelsim.mapping.gpu.steps import beside
 from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 
@@ -23,7 +24,8 @@ class Least:
     Attributes:
         pair: how its operands meet on the matrix unit, None for element-wise work.
         counts: arithmetic of the graph.
-        convert_flops: vector operations that widen operands, each element once.
+        convert_flops: vector operations that widen operands and bring results into their format, each element once.
+        label: of the conversions other than of operands, for `priced_by`.
         bytes: read and written once.
     """
 
@@ -31,17 +33,19 @@ class Least:
     counts: Counts
     convert_flops: Number
     bytes: Number
+    label: str = ""
 
 
 def least(op: Operator, chip: GpuChip) -> Least | Infeasible:
     """The least demands of `op` on `chip`, or why it cannot run there."""
-    if op.kind not in MATRIX_KINDS:
-        return Least(None, count(op), 0, op.bytes())
-    activation, weight = op.operand_formats()
-    pair = resolve(chip, activation.name, weight.name)
+    pair = resolve(chip, *op.operand_formats()) if op.kind in MATRIX_KINDS else None
     if isinstance(pair, Infeasible):
         return pair
-    return Least(pair, count(op), convert_flops(op, pair), op.bytes())
+    steps = beside(op, chip)
+    if isinstance(steps, Infeasible):
+        return steps
+    widened = convert_flops(op, pair) if pair else 0
+    return Least(pair, count(op), widened + steps.flops, op.bytes(), steps.label)
 
 
 def convert_flops(op: Operator, pair: Pair) -> Number:

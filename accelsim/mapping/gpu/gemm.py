@@ -21,6 +21,7 @@ from accelsim.mapping.gpu.demand import convert_flops
 from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, whole
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
+from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.gpu.traffic import Grid, memory_reads
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
@@ -56,9 +57,8 @@ CONSTANTS = (
     "timing.memory_latency",
     "timing.in_flight",
 )
-CONVERTING = ("vector.rate", "convert")
 REDUCING = ("vector.rate", "l2.latency")
-"""Further figures: of a kernel that widens operands, and of one that adds up partial results."""
+"""Further figures of a kernel that adds up partial results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +137,21 @@ def _total(op: Operator, *, inputs: bool) -> Number:
 
 
 def kernel(
-    op: Operator, chip: GpuChip, pair: Pair, bits: Mapping[str, float], resources: Mapping[str, Resource]
+    op: Operator,
+    chip: GpuChip,
+    pair: Pair,
+    beside: Steps,
+    bits: Mapping[str, float],
+    resources: Mapping[str, Resource],
 ) -> Kernel:
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
-    made = (_candidate(op, chip, pair, size, tile, split) for tile in TILES for split in SPLITS)
+    made = (_candidate(op, chip, pair, beside, size, tile, split) for tile in TILES for split in SPLITS)
     return fastest([kernel for kernel in made if kernel is not None], op, pair, resources)
 
 
 def _candidate(
-    op: Operator, chip: GpuChip, pair: Pair, size: Problem, tile: tuple[int, int], split: int
+    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, size: Problem, tile: tuple[int, int], split: int
 ) -> Kernel | None:
     tm, tn = tile
     # one fetched copy of the second operand serves the tiles below each other, if there are any
@@ -225,7 +230,7 @@ def _candidate(
                 priced_by=label,
             )
         )
-    converted = _converted_flops(op, pair, size, sum(tiles_of), tiles_n)
+    converted = _converted_flops(op, pair, size, sum(tiles_of), tiles_n) + float(beside.flops)
     if converted:
         phases.append(convert_phase(chip, converted, min(1.0, tiles / sms), depth_steps, label))
     if split > 1:
@@ -239,8 +244,8 @@ def _candidate(
         launch_s=chip.timing.launch_s,
         phases=tuple(phases),
         events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
-        priced_by=label + pair.label(first, second),
-        constants=used(CONSTANTS, pair, split),
+        priced_by=label + pair.label(first, second) + beside.label,
+        constants=used(CONSTANTS, pair, beside, split),
         choice={
             "label": f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""),
             "tile": f"{tm}x{tn}",
@@ -256,10 +261,9 @@ def _candidate(
     )
 
 
-def used(constants: tuple[str, ...], pair: Pair, split: int) -> tuple[str, ...]:
+def used(constants: tuple[str, ...], pair: Pair, beside: Steps, split: int) -> tuple[str, ...]:
     """Chip figures behind a kernel, each once."""
-    converting = CONVERTING if pair.first is not None or pair.second is not None else ()
-    return tuple(dict.fromkeys((*constants, *converting, *(REDUCING if split > 1 else ()))))
+    return tuple(dict.fromkeys((*constants, *pair.figures, *beside.figures, *(REDUCING if split > 1 else ()))))
 
 
 def _fp32_bytes(size: Problem) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from accelsim.mapping.gpu.steps import figures, widening
 from accelsim.spec.device import Conversion, GpuChip, Peak
+from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 
 
@@ -30,6 +32,12 @@ class Pair:
         """Key of the energy counter."""
         return f"tensor:{self.peak.operands[0]}x{self.peak.operands[1]}:{self.peak.accumulator}"
 
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Tables of the chip behind the conversions."""
+        rows = [row for row in (self.first, self.second) if row is not None]
+        return tuple(dict.fromkeys(path for row in rows for path in figures(row)))
+
     def label(self, activation: str, weight: str) -> str:
         """What is converted, for `priced_by`: empty, or `+convert(mxfp4->bf16)`."""
         parts = []
@@ -41,7 +49,7 @@ class Pair:
 
 
 @lru_cache(maxsize=4096)
-def resolve(chip: GpuChip, activation: str, weight: str) -> Pair | Infeasible:
+def resolve(chip: GpuChip, activation: Format, weight: Format) -> Pair | Infeasible:
     """The native pair if there is one, else the cheapest that conversions reach.
 
     Cheapest: fewest converted operands, then fewest operations per element, then the highest rate.
@@ -51,7 +59,7 @@ def resolve(chip: GpuChip, activation: str, weight: str) -> Pair | Infeasible:
         if row.sparsity != "dense":
             continue
         for operands in dict.fromkeys((row.operands, row.operands[::-1])):
-            steps = [_path(chip, activation, operands[0]), _path(chip, weight, operands[1])]
+            steps = [widening(chip, activation, operands[0]), widening(chip, weight, operands[1])]
             if None in steps:
                 continue
             used = [step for step in steps if isinstance(step, Conversion)]
@@ -63,17 +71,12 @@ def resolve(chip: GpuChip, activation: str, weight: str) -> Pair | Infeasible:
     pairs = sorted({" x ".join(row.operands) for row in chip.peak})
     return Infeasible(
         kind="unsupported",
-        reason=f"{chip.name} has no matrix rate for {activation} x {weight} and no conversion that leads to one",
-        set_by=("peak", "convert"),
+        reason=(
+            f"{chip.name} has no matrix rate for {activation.name} x {weight.name} and no conversion that leads to one"
+        ),
+        set_by=("peak", "convert", "software"),
         levers=(
             f"a native pair: {', '.join(pairs)}",
-            f"a [[convert]] row in the description for {activation} or {weight}",
+            f"a [[convert]] row in the description for {activation.name} or {weight.name}",
         ),
     )
-
-
-def _path(chip: GpuChip, source: str, target: str) -> Conversion | bool | None:
-    """True where nothing is to do, the conversion where one exists, else None."""
-    if source == target:
-        return True
-    return next((row for row in chip.convert if source in row.sources and target in row.targets), None)

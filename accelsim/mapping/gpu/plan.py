@@ -9,6 +9,7 @@ from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator
 from accelsim.mapping.gpu import attention, gemm, streaming
 from accelsim.mapping.gpu.pairs import resolve
 from accelsim.mapping.gpu.resources import resources
+from accelsim.mapping.gpu.steps import beside
 from accelsim.mapping.kernel import Kernel, Plan, Segment, Stage
 from accelsim.mapping.order import dependencies
 from accelsim.spec.device import GpuChip
@@ -72,12 +73,14 @@ class GpuMapper:
                 set_by=("chips",),
                 levers=("chips = 1",),
             )
-        if op.kind not in MATRIX_KINDS:
-            return streaming.kernel(op, self.chip)
-        first, second = op.operand_formats()
-        pair = resolve(self.chip, first.name, second.name)
+        pair = resolve(self.chip, *op.operand_formats()) if op.kind in MATRIX_KINDS else None
         if isinstance(pair, Infeasible):
             return pair
+        steps = beside(op, self.chip)
+        if isinstance(steps, Infeasible):
+            return steps
+        if pair is None:
+            return streaming.kernel(op, self.chip, steps)
         if op.kind is Kind.ATTENTION:
-            return attention.kernel(op, self.chip, pair, self.resources)
-        return gemm.kernel(op, self.chip, pair, self.bits, self.resources)
+            return attention.kernel(op, self.chip, pair, steps, self.resources)
+        return gemm.kernel(op, self.chip, pair, steps, self.bits, self.resources)

@@ -6,6 +6,7 @@ from accelsim.graph.counts import count
 from accelsim.graph.operator import Kind, Operator
 from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, energy_events, whole
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SPECIAL, VECTOR
+from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.kernel import Demand, Kernel, Phase
 from accelsim.spec.device import GpuChip
 
@@ -27,7 +28,7 @@ CONSTANTS = (
 )
 
 
-def kernel(op: Operator, chip: GpuChip) -> Kernel:
+def kernel(op: Operator, chip: GpuChip, conversions: Steps) -> Kernel:
     """One pass over the inputs; a row of a norm or softmax stays with one thread block."""
     read = whole(sum(float(t.bytes) for t in op.inputs))
     written = whole(sum(float(t.bytes) for t in op.outputs))
@@ -42,7 +43,7 @@ def kernel(op: Operator, chip: GpuChip) -> Kernel:
     in_flight = min(chip.timing.bytes_in_flight_per_sm, STAGES * CHUNK_BYTES)
     draw = min(1.0, busy * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s))
     steps = max(1, -(-(read + again) // (busy * CHUNK_BYTES)))
-    vector = float(counts.vector_flops)
+    vector, converted = float(counts.vector_flops), whole(conversions.flops)
     phase = Phase(
         name="stream",
         steps=steps,
@@ -53,9 +54,9 @@ def kernel(op: Operator, chip: GpuChip) -> Kernel:
             Demand(L2_PORT, read + again, share),
         ),
         compute=(
-            Demand(VECTOR, whole(vector * FLOPS_PER_SLOT / chip.vector.flops_per_clock), share),
+            Demand(VECTOR, whole((vector * FLOPS_PER_SLOT + converted) / chip.vector.flops_per_clock), share),
             Demand(SPECIAL, whole(float(counts.special_ops) / chip.vector.special_ops_per_clock), share),
-            Demand(REGISTER, whole(vector * VECTOR_REGISTER_BYTES), share),
+            Demand(REGISTER, whole((vector + converted) * VECTOR_REGISTER_BYTES), share),
         ),
         store=(Demand(MEMORY, written, draw), Demand(L2, written), Demand(L2_PORT, written, share)),
         stores=steps,
@@ -67,9 +68,9 @@ def kernel(op: Operator, chip: GpuChip) -> Kernel:
         operator=op,
         launch_s=chip.timing.launch_s,
         phases=(phase,),
-        events=energy_events((phase,), op, None),
-        priced_by=f"stream/{op.kind}",
-        constants=CONSTANTS,
+        events=energy_events((phase,), op, None, converted),
+        priced_by=f"stream/{op.kind}{conversions.label}",
+        constants=tuple(dict.fromkeys((*CONSTANTS, *conversions.figures))),
         choice={"label": f"{blocks} blocks", "tiles": blocks, "waves": -(-blocks // chip.sm.count), "stages": STAGES},
     )
 

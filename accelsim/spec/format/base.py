@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
@@ -12,6 +13,22 @@ from accelsim.spec.base import Description, Name
 
 Lookup = Callable[[str], "Format"]
 """Finds the record of a format by its name, or raises an AccelsimError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What stands behind one stored element, as far as software cares that packs and unpacks it.
+
+    Attributes:
+        element: the format of its code; None where that has no name of its own.
+        scales: products with a scale, or differences to a zero point, before the element can be added to its
+            neighbours; a scale of the whole tensor or channel is applied to sums and does not count.
+        outliers: share of elements that need a second way of decoding.
+    """
+
+    element: Format | None
+    scales: int = 0
+    outliers: float = 0.0
 
 
 class Format(Description):
@@ -52,6 +69,11 @@ class Format(Description):
     def block(self) -> int:
         """Elements that share one scale; 1 where there is none, or one for a whole tensor or channel."""
         return 1
+
+    @property
+    def structure(self) -> Structure:
+        """The element, and what is done with it after it was decoded."""
+        return Structure(self)
 
     def definition(self) -> dict[str, Any]:
         """What makes this format differ from others: all keys but its name and where they come from.

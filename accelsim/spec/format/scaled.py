@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from accelsim.spec.format.base import Format, Length, Reference, bare
+from accelsim.spec.format.base import Format, Length, Reference, Structure, bare
 from accelsim.spec.format.plain import IntegerFormat
 
 ScaleRule = Literal["floor", "ceil", "even", "rceil", "absmax", "power_of_two", "mse", "percentile", "mean"]
@@ -76,6 +76,11 @@ class BlockFormat(Format):
     def block(self) -> int:
         """Elements that share a scale; 1 for a channel's or tensor's."""
         return self.length or 1
+
+    @property
+    def structure(self) -> Structure:
+        """Scales and zero points of blocks are applied to every element."""
+        return Structure(self.element, 1 + (self.zero_point is not None) if self.length else 0)
 
     @model_validator(mode="after")
     def _possible(self) -> BlockFormat:
@@ -148,6 +153,11 @@ class TwoLevelBlockFormat(Format):
         """Elements that share a scale."""
         return self.length
 
+    @property
+    def structure(self) -> Structure:
+        """The block's scale; the tensor's is applied to sums."""
+        return Structure(self.element, 1)
+
     @model_validator(mode="after")
     def _possible(self) -> TwoLevelBlockFormat:
         for role in ("element", "scale", "tensor_scale"):
@@ -201,6 +211,11 @@ class MicroexponentFormat(Format):
         """Elements that share the exponent."""
         return self.length
 
+    @property
+    def structure(self) -> Structure:
+        """The block's exponent."""
+        return Structure(None, 1)
+
     @model_validator(mode="after")
     def _possible(self) -> MicroexponentFormat:
         if (self.sub_length is None) != (self.microexponent_bits == 0):
@@ -240,3 +255,8 @@ class GgufFormat(Format):
     def block(self) -> int:
         """Elements of a block."""
         return _GGUF[self.layout][1]
+
+    @property
+    def structure(self) -> Structure:
+        """The block's scale, and the least value of a block where there is one."""
+        return Structure(None, 2 if self.layout == "q4_k" else 1)

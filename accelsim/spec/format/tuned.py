@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from accelsim.spec.format.base import Format, Reference, bare
+from accelsim.spec.format.base import Format, Reference, Structure, bare
 from accelsim.spec.format.plain import FloatFormat
 
 
@@ -135,6 +135,11 @@ class AdaptiveFormat(Format):
     def block(self) -> int:
         """Elements that share a scale."""
         return self.length or 1
+
+    @property
+    def structure(self) -> Structure:
+        """A table by the choice of the tensor or group; a group's scale is applied to every element."""
+        return Structure(None, 1 if self.length else 0)
 
     @model_validator(mode="after")
     def _possible(self) -> AdaptiveFormat:
