@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from accelsim.numerics.accumulator import FP32, Fused, Staged
 from accelsim.numerics.arithmetic.exact import exact_odd, exact_sum
 from accelsim.numerics.arithmetic.problem import BeyondError, Problem
-from accelsim.numerics.arithmetic.rounding import add, exponents, power, to_width
+from accelsim.numerics.arithmetic.rounding import add, to_width
 from accelsim.numerics.fast import arithmetic_kernels as kernels
-from accelsim.numerics.fast.expansion import Floats
+from accelsim.numerics.fast.expansion import Floats, exponents, power
 from accelsim.numerics.jit import compiled, enabled
 
 _INFINITE: Final = 2.0**128

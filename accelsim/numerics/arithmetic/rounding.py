@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accelsim.numerics.accumulator import Nearest, Width
-from accelsim.numerics.fast.expansion import Floats, to_odd, two_sum
-
-
-def exponents(x: Floats) -> NDArray[np.int64]:
-    """floor(log2 |x|) of normal numbers; -1023 for zero and what lies below."""
-    return ((x.view(np.int64) >> 52) & 0x7FF) - 1023
-
-
-def power(e: NDArray[np.int64]) -> Floats:
-    """2^e, for exponents of normal float64."""
-    made: Floats = ((e + 1023) << 52).view(np.float64)
-    return made
+from accelsim.numerics.fast.expansion import Floats, exponents, power, to_odd, two_sum
 
 
 def to_width(x: Floats, width: Width, rounding: Nearest, *, infinite: bool) -> Floats:

@@ -1,4 +1,4 @@
-"""Sums and products of float64 without error, as lists of float64 that do not overlap.
+"""Sums and products of float64 without error, as lists of float64 that do not overlap; exponents and powers by bits.
 
 Knuth, The Art of Computer Programming 2, section 4.2.2 (two_sum); Dekker, A floating-point technique for extending the
 available precision, 1971 (two_product); Ogita, Rump and Oishi, Accurate sum and dot product, 2005 (repeated passes).
@@ -24,6 +24,23 @@ MOST: Final = 480
 
 _CHUNK: Final = 1 << 14
 _SPLITTER: Final = float((1 << 27) + 1)
+
+
+def exponents(x: Floats) -> NDArray[np.int64]:
+    """floor(log2 |x|) of normal numbers; -1023 for zero and what lies below."""
+    return ((x.view(np.int64) >> 52) & 0x7FF) - 1023
+
+
+def power(e: NDArray[np.int64]) -> Floats:
+    """2^e, for exponents of normal float64."""
+    made: Floats = ((e + 1023) << 52).view(np.float64)
+    return made
+
+
+def fast_two_sum(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """The rounded sum and its error, where x is zero or |x| >= |y|."""
+    total = x + y
+    return total, y - (total - x)
 
 
 def two_sum(x: Floats, y: Floats) -> tuple[Floats, Floats]:
