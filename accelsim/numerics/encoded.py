@@ -19,9 +19,9 @@ class Encoded:
     """Immutable; its arrays are read-only.
 
     Attributes:
-        codes: unsigned element codes, in the shape of the tensor.
+        codes: unsigned element codes, in the shape of the tensor; of an outlier, the code in its own format.
         scales: codes of the scales in the block grid's shape: that of the tensor with `axis` replaced by the number
-            of blocks along it; () for one scale of the tensor; None where there is none.
+            of blocks along it; () for one scale of the tensor; one code for each centroid; None where there is none.
         tensor_scale: what belongs to the whole tensor: a scale, or the exponent bias that was chosen; None where
             there is none.
         mask_or_indices: which elements are outliers, or which candidate a block chose; None where that means nothing.

@@ -301,7 +301,7 @@ class DataFormat(Operations):
             codes = target
         return Encoded(
             codes=codes,
-            scales=_unrows_blocks(parts.scales, shape, axis),
+            scales=parts.scales if self._of_tensor else _unrows_blocks(parts.scales, shape, axis),
             tensor_scale=parts.tensor_scale,
             mask_or_indices=_unrows_blocks(parts.indices, shape, axis),
             axis=axis,
@@ -312,11 +312,15 @@ class DataFormat(Operations):
 
     def _parts(self, encoded: Encoded) -> Parts:
         return Parts(
-            codes=_rows(arrays.take_codes(encoded.codes, self.bits), encoded.axis),
-            scales=None if encoded.scales is None else _rows_blocks(encoded.scales, encoded.axis),
+            codes=_rows(arrays.take_codes(encoded.codes, self._codec.bits), encoded.axis),
+            scales=encoded.scales if self._of_tensor else _rows_blocks(encoded.scales, encoded.axis),
             tensor_scale=encoded.tensor_scale,
-            indices=None if encoded.mask_or_indices is None else _rows_blocks(encoded.mask_or_indices, encoded.axis),
+            indices=_rows_blocks(encoded.mask_or_indices, encoded.axis),
         )
+
+    @property
+    def _of_tensor(self) -> bool:
+        return isinstance(self._codec, ScaledCodec) and self._codec.of_tensor
 
 
 def _row_shape(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
@@ -339,8 +343,8 @@ def _unrows(rows: NDArray[Any], shape: tuple[int, ...], axis: int) -> NDArray[An
     return np.ascontiguousarray(np.moveaxis(rows.reshape(moved), -1, axis))
 
 
-def _rows_blocks(array: NDArray[Any], axis: int) -> NDArray[Any]:
-    return array if array.ndim == 0 else _rows(array, axis)
+def _rows_blocks(array: NDArray[Any] | None, axis: int) -> NDArray[Any] | None:
+    return array if array is None or array.ndim == 0 else _rows(array, axis)
 
 
 def _unrows_blocks(rows: NDArray[Any] | None, shape: tuple[int, ...], axis: int) -> NDArray[Any] | None:

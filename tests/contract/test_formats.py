@@ -20,9 +20,6 @@ from accelsim.numerics.reference.scaled import ScaledReference
 from accelsim.spec.format import KINDS
 from tests.contract import grids
 
-# Kinds that are described and priced, but not computed. This list only shrinks.
-WITHOUT_BEHAVIOUR = {"outlier_list"}
-
 
 def _chosen(least: int, most: int) -> list[Any]:
     """Formats without scales by their bits; those whose references work with many digits only in the long run."""
@@ -62,15 +59,8 @@ def _same(found: object, expected: object, x: np.ndarray) -> None:
     assert wrong.size == 0, [(float(x[i]).hex(), int(found[i]), int(expected[i])) for i in wrong[:5]]
 
 
-def test_every_kind_has_behaviour_or_is_listed():
-    assert set(KINDS) - set(registry.implemented()) == WITHOUT_BEHAVIOUR
-
-
-def test_a_kind_without_behaviour_says_so():
-    for name in grids.shipped():
-        if grids.record_of(name).kind in WITHOUT_BEHAVIOUR:
-            with pytest.raises(RequestError, match="priced, not computed"):
-                dataformat(name)
+def test_every_kind_has_behaviour():
+    assert set(KINDS) == set(registry.implemented())
 
 
 @pytest.mark.parametrize("name", _chosen(1, 10))

@@ -20,7 +20,7 @@ class Parts:
 
     Attributes:
         codes: [rows, n] element codes.
-        scales: [rows, blocks] scale codes, () for one of the tensor, None where there is none.
+        scales: [rows, blocks] scale codes, () for one of the tensor, [centroids], None where there is none.
         tensor_scale: see `Encoded`.
         indices: [rows, n], [rows, blocks] or (), see `Encoded.mask_or_indices`.
     """
@@ -38,10 +38,11 @@ class ScaledCodec(ABC):
     from the elements that are there; its missing codes are packed as zero.
 
     Attributes:
-        bits: of an element's code.
+        bits: of the widest code in `Parts.codes`.
         code_dtype: of `Parts.codes`.
         policy: of the elements, complete.
         wide: whether some value is no float32.
+        of_tensor: whether scales belong to the tensor as a whole and not to blocks.
         settings: names of the keywords that `encode` takes, such as `tensor_scale` and `bias`.
     """
 
@@ -49,6 +50,7 @@ class ScaledCodec(ABC):
     code_dtype: np.dtype[Any]
     policy: Policy
     wide: bool = False
+    of_tensor: bool = False
     settings: tuple[str, ...] = ()
 
     @abstractmethod

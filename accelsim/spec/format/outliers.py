@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import math
+from fractions import Fraction
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
-from accelsim.spec.format.base import Format, Reference, bare
+from accelsim.spec.format.base import Format, Reference, Structure, bare
+from accelsim.spec.format.plain import IntegerFormat
+
+COUNT_BITS: Final = 32
+"""Of a page in a list of outliers: how many it has."""
 
 
 class OutlierPairFormat(Format):
@@ -39,6 +45,11 @@ class OutlierPairFormat(Format):
         """Bits of one element's code."""
         return self.normal.bits
 
+    @property
+    def structure(self) -> Structure:
+        """Any of two may be an outlier, which only its neighbour's code tells."""
+        return Structure(self.normal, 0, 1.0)
+
     @model_validator(mode="after")
     def _possible(self) -> OutlierPairFormat:
         for role in ("normal", "outlier", "scale"):
@@ -53,45 +64,104 @@ class OutlierPairFormat(Format):
 
 
 class OutlierListFormat(Format):
-    """Normal elements in few bits and a list of outliers in many, with their positions (GOBO, OLAccel).
+    """Normal elements in few bits, and few outliers in many with their places (GOBO, OLAccel).
+
+    The elements of a tensor, rows along the axis one after the other, lie in pages of 2^index_bits. Candidates are
+    elements farther from a centre than a cut; a page keeps those that lie farthest, earlier ones first among equals,
+    as many as it has room for: outlier_fraction of its elements, rounded up. All others are normal, clipped if need be.
+
+    With centroids (GOBO): the centre is the mean, the cut the distance at which the logarithm of the normal density
+    with the tensor's mean and variance is the threshold, both rounded to fp32; a tensor of one value has no outliers.
+    Centroids start as means of runs of equal length of the sorted normal elements (a run without elements takes the
+    centroid before it); then elements go to the nearest, to the smaller of two equally near, and centroids become the
+    means of what they have, until none changes or 16 times. Every mean is rounded to the format of the dictionary.
+
+    Without (OLAccel): the centre is 0, the cut the largest magnitude after leaving out the outlier_fraction of the
+    elements (rounded up) that are largest. The scale is cut / the largest normal value, for a cut of 0 the largest
+    magnitude / the largest outlier, for zeros 1; of a scale that is given, the cut is the multiple. Normal elements
+    and outliers are both in units of the scale.
 
     Attributes:
-        normal_bits: bits of a normal element's code.
-        centroids: whether normal codes index centroids fitted to the tensor (GOBO); otherwise they are integers
-            with a scale (OLAccel).
+        normal: format of normal elements; with centroids, unsigned integers that are their indices.
+        centroids: whether normal codes are indices of centroids fitted to the tensor.
         dictionary: format of centroids or scale.
         outlier: format of an outlier.
-        index_bits: bits of an outlier's position.
-        outlier_fraction: share of outliers that `bits_per_element` counts.
-        threshold: an element is an outlier where its log-probability under the tensor's normal distribution is
-            below this (GOBO), or, without centroids, the outlier_fraction of largest magnitudes is.
+        index_bits: bits of an outlier's place in its page.
+        outlier_fraction: share of elements that there is room for in the list.
+        threshold: see above; only with centroids.
+        layout: `list`: codes of all elements, then the number of outliers of each page in 32 bits, all places, all
+            outliers. `chunk`: each page has its codes, a pointer, the place of one outlier and its upper bits, which
+            are those of a sign where there is no outlier; both formats are two's complement then.
+        pointer_bits: width of the pointer of a chunk, which is zero (OLAccel's leads to upper bits of further
+            outliers, which are not kept here).
     """
 
     scaled: ClassVar[bool] = True
 
     kind: Literal["outlier_list"] = "outlier_list"
-    normal_bits: int = Field(ge=1, le=8)
-    centroids: bool
+    normal: Reference
+    centroids: bool = False
     dictionary: Reference
     outlier: Reference
-    index_bits: int = Field(ge=0, le=64)
-    outlier_fraction: float = Field(ge=0, lt=1)
+    index_bits: int = Field(ge=1, le=32)
+    outlier_fraction: float = Field(gt=0, lt=1)
     threshold: float | None = None
+    layout: Literal["list", "chunk"] = "list"
+    pointer_bits: int = Field(default=0, ge=0, le=32)
 
     @property
     def bits(self) -> int:
         """Bits of a normal element's code."""
-        return self.normal_bits
+        return self.normal.bits
+
+    @property
+    def page(self) -> int:
+        """Elements of a page."""
+        return 1 << self.index_bits
+
+    def room(self, elements: int) -> int:
+        """Outliers that a page of so many elements has room for; also the share that OLAccel leaves out."""
+        return math.ceil(Fraction(str(self.outlier_fraction)) * elements)
 
     @property
     def bits_per_element(self) -> float:
-        """Normal codes and the expected share of outliers with their positions."""
-        return self.normal_bits + self.outlier_fraction * (self.outlier.bits + self.index_bits)
+        """Normal codes and, for each page, all that there is room for."""
+        if self.layout == "chunk":
+            more = self.pointer_bits + self.index_bits + self.outlier.bits - self.normal.bits
+        else:
+            more = COUNT_BITS + self.room(self.page) * (self.outlier.bits + self.index_bits)
+        return self.normal.bits + more / self.page
+
+    @property
+    def structure(self) -> Structure:
+        """Normal elements, and a share of outliers that are put among them."""
+        return Structure(None if self.centroids else self.normal, 0, self.outlier_fraction)
 
     @model_validator(mode="after")
     def _possible(self) -> OutlierListFormat:
-        bare(self.dictionary, "the dictionary")
-        bare(self.outlier, "the outlier format")
+        for role in ("normal", "dictionary", "outlier"):
+            bare(getattr(self, role), f"the {role} format")
         if self.centroids != (self.threshold is not None):
             raise ValueError("centroids = true needs a threshold of log-probability; otherwise there is none")
+        if self.normal.bits > 8 or self.outlier.bits > 32:
+            raise ValueError(
+                f"{self.normal.bits} and {self.outlier.bits} bits: at most 8 of a normal, 32 of an outlier"
+            )
+        signs = [
+            r.signed if isinstance(r, IntegerFormat) and not r.fraction_bits else None
+            for r in (self.normal, self.outlier)
+        ]
+        if self.centroids and signs[0] is not False:
+            raise ValueError(
+                f"normal = {self.normal.name!r}: centroids have unsigned integers as indices, such as uint3"
+            )
+        if self.layout == "chunk":
+            if not all(signs) or self.centroids or self.normal.bits >= self.outlier.bits:
+                raise ValueError("a chunk has signed integers, the outlier wider than the normal ones, and a scale")
+            if self.room(self.page) > 1:
+                raise ValueError(
+                    f"a chunk of {self.page} has room for one outlier: lower outlier_fraction or index_bits"
+                )
+        elif self.pointer_bits:
+            raise ValueError("pointer_bits is for layout 'chunk'")
         return self
