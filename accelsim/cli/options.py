@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from accelsim.catalog import Kind
 
 
-def _names(kind: Kind) -> Callable[[str], list[str]]:
+def names(kind: Kind) -> Callable[[str], list[str]]:
+    """What completes a name of one kind."""
+
     def complete(incomplete: str) -> list[str]:
         from accelsim import catalog
 
@@ -22,18 +24,18 @@ def _names(kind: Kind) -> Callable[[str], list[str]]:
 
 
 def _format(flag: str, help_: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(flag, metavar="FORMAT", help=help_, autocompletion=_names("formats"))
+    option: typer.models.OptionInfo = typer.Option(flag, metavar="FORMAT", help=help_, autocompletion=names("formats"))
     return option
 
 
 ModelArgument = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A model by name, or the path of a config.json.", autocompletion=_names("models")
+        metavar="MODEL", help="A model by name, or the path of a config.json.", autocompletion=names("models")
     ),
 ]
 OnOption = Annotated[
-    str, typer.Option("--on", metavar="CHIP", help="A chip by name or path.", autocompletion=_names("arch"))
+    str, typer.Option("--on", metavar="CHIP", help="A chip by name or path.", autocompletion=names("arch"))
 ]
 BatchOption = Annotated[int, typer.Option("--batch", help="Sequences that run together.")]
 PromptOption = Annotated[int, typer.Option("--prompt", help="Tokens of each prompt.")]

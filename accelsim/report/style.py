@@ -71,17 +71,23 @@ def look() -> AbstractContextManager[None]:
 
 
 def figure(run: Run, what: str, size_px: tuple[int, int] = SIZE_PX) -> Figure:
-    """An empty figure with the run in its title. No window system and no global state of pyplot is involved."""
-    padding = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)  # inches
-    made = Figure(figsize=(size_px[0] / DPI, size_px[1] / DPI), dpi=DPI, layout=padding)
-    FigureCanvasAgg(made)
+    """An empty figure with the run in its title."""
     asked = run.request
     sizes = f"batch {asked.batch}, prompt {asked.prompt:,}, generate {asked.generate:,}"
     how = "event simulation" if asked.fidelity == "event" else f"roofline, {asked.convention}"
-    made.suptitle(
+    return blank(
         f"{what}: {asked.model} on {asked.chip}, {sizes}\n"
-        f"weights {asked.weights}, activations {asked.activations}, KV cache {asked.kv_cache}; {how}"
+        f"weights {asked.weights}, activations {asked.activations}, KV cache {asked.kv_cache}; {how}",
+        size_px,
     )
+
+
+def blank(title: str, size_px: tuple[int, int] = SIZE_PX) -> Figure:
+    """An empty figure with a title. No window system and no global state of pyplot is involved."""
+    padding = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08)  # inches
+    made = Figure(figsize=(size_px[0] / DPI, size_px[1] / DPI), dpi=DPI, layout=padding)
+    FigureCanvasAgg(made)
+    made.suptitle(title)
     return made
 
 
