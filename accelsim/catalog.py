@@ -23,24 +23,29 @@ from accelsim.spec.format import Format
 from accelsim.spec.format.names import HINT, from_name
 from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.model import Model
+from accelsim.spec.node import Node
 
 R = TypeVar("R", bound=Record)
 
-Kind = Literal["arch", "models", "formats", "sweeps"]
+Kind = Literal["arch", "nodes", "models", "formats", "sweeps"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-"""What the catalogue holds: chips, models, formats and experiments."""
+"""What the catalogue holds: chips, process nodes, models, formats and experiments."""
 
 _FOLDERS: Final[dict[Kind, tuple[str, str]]] = {
+    "nodes": ("arch/nodes", "*.toml"),  # before arch, whose folder they lie in
     "arch": ("arch", "**/*.toml"),
     "models": ("workloads/models", "**/*.toml"),
     "formats": ("dataformats", "**/*.toml"),
     "sweeps": ("sweeps", "*.toml"),
 }
-_NOUNS: Final[dict[Kind, str]] = {"arch": "chip", "models": "model", "formats": "format", "sweeps": "sweep"}
+_NOUNS: Final[dict[Kind, str]] = {
+    "arch": "chip", "nodes": "node", "models": "model", "formats": "format", "sweeps": "sweep",
+}  # fmt: skip
 
 # Keys that only one kind of file has at its top level, to recognise a file outside of the catalogue.
 _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "arch": frozenset({"family", "reference_clock", "native", "clock", "sm", "peak", "memory", "energy"}),
+    "nodes": frozenset({"feature_nm", "cells", "operation", "sram"}),
     "models": frozenset({"config", "model_type", "hidden_size", "parameters_published"}),
     "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
 }
@@ -171,7 +176,17 @@ def _format(source: str | os.PathLike[str]) -> Format:
     return _cached(path("formats", source), _read_format)
 
 
-def check(file: str | os.PathLike[str]) -> Chip | Model | Format:
+def node(source: str | os.PathLike[str] | Node) -> Node:
+    """A process node by name, path or record.
+
+    Raises:
+        UnknownNameError: no such node.
+        DescriptionError: every fault of the file.
+    """
+    return _cached(path("nodes", source), _read_node) if isinstance(source, (str, os.PathLike)) else source
+
+
+def check(file: str | os.PathLike[str]) -> Chip | Node | Model | Format:
     """The record of any description file; its folder or its keys tell what it describes.
 
     Raises:
@@ -182,8 +197,8 @@ def check(file: str | os.PathLike[str]) -> Chip | Model | Format:
     if found.is_dir() and (found / "config.json").is_file():
         found = found / "config.json"
     content = _load(found)
-    readers: dict[Kind, Callable[[File, Path], Chip | Model | Format]]
-    readers = {"arch": _read_chip, "models": _read_model, "formats": _read_format}
+    readers: dict[Kind, Callable[[File, Path], Chip | Node | Model | Format]]
+    readers = {"arch": _read_chip, "nodes": _read_node, "models": _read_model, "formats": _read_format}
     return readers[_recognise(content, found)](content, found)
 
 
@@ -216,7 +231,10 @@ def _files(kind: Kind) -> dict[str, Path]:
     """Names of one kind and their files."""
     folder, pattern = _FOLDERS[kind]
     found: dict[str, Path] = {}
+    nested = [root() / other for other, _ in _FOLDERS.values() if other.startswith(f"{folder}/")]
     for file in sorted((root() / folder).glob(pattern), key=lambda file: (file.stem, file)):
+        if any(other in file.parents for other in nested):
+            continue
         if file.stem in found:
             first = origin(found[file.stem])
             raise DescriptionError(origin(file), [Fault("", f"{first} has the same stem: a name belongs to one file")])
@@ -257,7 +275,10 @@ def _recognise(content: File, file: Path) -> Kind:
     hits = {kind: len(keys & set(content.raw)) for kind, keys in _TELLTALE.items()}
     best = max(hits, key=lambda kind: hits[kind])
     if not hits[best]:
-        problem = "describes no chip (family, ...), model ([config] or a config.json) or format (kind, bits, ...)"
+        problem = (
+            "describes no chip (family, ...), node (feature_nm, ...), model ([config] or a config.json) or format "
+            "(kind, bits, ...)"
+        )
         raise DescriptionError(content.origin, [Fault("", problem)])
     return best
 
@@ -289,6 +310,11 @@ def _read_chip(content: File, file: Path) -> Chip:
         fault = _choice("family", content, FAMILIES)
         raise read.with_lines(DescriptionError(content.origin, [*_name_fault(content, file), fault]), content.text)
     make = partial(read.validate, record_type, content.raw, origin=content.origin, text=content.text)
+    return _named(content, file, make)
+
+
+def _read_node(content: File, file: Path) -> Node:
+    make = partial(read.validate, Node, content.raw, origin=content.origin, text=content.text)
     return _named(content, file, make)
 
 

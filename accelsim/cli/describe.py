@@ -14,18 +14,20 @@ from accelsim.errors import AccelsimError, DescriptionError, RequestError
 if TYPE_CHECKING:
     from accelsim.catalog import Kind
 
-_TITLES: dict[str, str] = {"arch": "chips", "models": "models", "formats": "formats", "sweeps": "sweeps"}
+_TITLES: dict[str, str] = {
+    "arch": "chips", "nodes": "process nodes", "models": "models", "formats": "formats", "sweeps": "sweeps",
+}  # fmt: skip
 
 
 @app.command("list")
 def list_(
     kind: Annotated[
-        Literal["arch", "models", "formats", "sweeps"] | None,
+        Literal["arch", "nodes", "models", "formats", "sweeps"] | None,
         typer.Argument(help="What to list; everything by default."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the chips, models, formats and sweeps that are described."""
+    """List the chips, process nodes, models, formats and sweeps that are described."""
     from accelsim import catalog
     from accelsim.cli import render
 
@@ -51,7 +53,7 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A chip, model, format or sweep.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A chip, process node, model, format or sweep.")],
     set_: SetOption = [],  # noqa: B006 - typer copies it
     as_json: JsonOption = False,
 ) -> None:
@@ -67,8 +69,10 @@ def show(
         document, parts = render.chip(chip)
     elif kind == "models":
         document, parts = render.model(catalog.model(path, changed))
-    elif changed and kind == "sweeps":
-        raise RequestError("--set changes chips, models and formats, not sweeps")
+    elif changed and kind in ("sweeps", "nodes"):
+        raise RequestError(f"--set changes chips, models and formats, not {kind}")
+    elif kind == "nodes":
+        document, parts = render.node(catalog.node(path))
     elif kind == "formats":
         document, parts = render.format_(catalog.format_(path, changed))
     else:
@@ -109,13 +113,13 @@ def check(
 
 @app.command()
 def schema(
-    kind: Annotated[Literal["chip", "format", "model"], typer.Argument(help="What the files describe.")],
+    kind: Annotated[Literal["chip", "format", "model", "node"], typer.Argument(help="What the files describe.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None,
 ) -> None:
     """Print the JSON Schema of description files, with which editors complete keys and mark faults."""
     from accelsim.spec import schema as schemas
 
-    make = {"chip": schemas.chip, "format": schemas.format_, "model": schemas.model}[kind]
+    make = {"chip": schemas.chip, "format": schemas.format_, "model": schemas.model, "node": schemas.node}[kind]
     text = json.dumps(make(), indent=2, ensure_ascii=False)
     if out is None:
         typer.echo(text)

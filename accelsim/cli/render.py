@@ -17,6 +17,7 @@ from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
 from accelsim.spec.model import Attention, Layer, Model, Moe
+from accelsim.spec.node import Node
 
 Shown = tuple[dict[str, Any], list[RenderableType]]
 """A document for `--json`, and what is printed without it."""
@@ -29,6 +30,11 @@ _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
         ("name", "name", ""), ("sm_count", "SMs", ""), ("native_pair", "native pair", ""),
         ("peak_flops_per_s", "peak", "FLOP/s"), ("memory_bytes", "memory", "B"),
         ("bandwidth_bytes_per_s", "bandwidth", "B/s"), ("status", "status", ""),
+    ),
+    "nodes": (
+        ("name", "name", ""), ("feature_nm", "nm", ""), ("int8_mac_j", "int8 multiply, int32 add", "J/op"),
+        ("fp16_mac_j", "fp16 multiply, fp32 add", "J/op"), ("full_adder_m2", "full adder", "um2"),
+        ("status", "status", ""),
     ),
     "models": (
         ("name", "name", ""), ("parameters", "parameters", "#"), ("layers", "layers", ""), ("hidden", "hidden", ""),
@@ -50,6 +56,8 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
     """
     if kind == "arch":
         return _chip_row(catalog.chip(name))
+    if kind == "nodes":
+        return _node_row(catalog.node(name))
     if kind == "models":
         return _model_row(catalog.model(name))
     if kind == "formats":
@@ -70,7 +78,7 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     return result
 
 
-def one_line(record: Chip | Model | Format) -> str:
+def one_line(record: Chip | Node | Model | Format) -> str:
     """What a record is, for `check`."""
     if isinstance(record, GpuChip):
         row = _chip_row(record)
@@ -78,6 +86,8 @@ def one_line(record: Chip | Model | Format) -> str:
         return f"chip {record.name}: {record.sm.count} SMs, {peak} {row['native_pair']}, {bandwidth}"
     if isinstance(record, Model):
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
+    if isinstance(record, Node):
+        return f"node {record.name}: {len(record.operation)} operations"
     if isinstance(record, Format):
         return f"format {record.name}: {record.kind}, {record.bits_per_element:g} bits per element"
     return f"chip {record.name}: family {record.family}"
@@ -101,6 +111,11 @@ def chip(record: Chip) -> Shown:
             peaks.add_row(" x ".join(row["operands"]), row["accumulator"], row["sparsity"], rate)
         parts.append(peaks)
     return document, parts
+
+
+def node(record: Node) -> Shown:
+    """A process node: every figure."""
+    return _described(record)
 
 
 def format_(record: Format) -> Shown:
@@ -160,6 +175,8 @@ def _cell(value: Any, unit: str) -> str:
         return "-"
     if unit == "#":
         return units.show(value, "", 3).replace("G", "B").replace(" ", "")  # the field counts in billions
+    if unit == "um2":
+        return f"{value * 1e12:.4g} um2"
     if unit:
         return units.show(value, unit, 4)
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -186,6 +203,21 @@ def _native_peak(record: GpuChip) -> Peak | None:
     pair = {record.native.activations, record.native.weights}
     rows = [row for row in record.peak if set(row.operands) == pair and row.sparsity == "dense"]
     return max(rows, key=lambda row: row.flops_per_clock, default=None)
+
+
+def _node_row(record: Node) -> dict[str, Any]:
+    def mac(multiplied: str, added: str) -> float | None:
+        product, total = record.find("multiply", multiplied), record.find("add", added)
+        return product.energy_j + total.energy_j if product and total else None
+
+    return {
+        "name": record.name,
+        "feature_nm": record.feature_nm,
+        "int8_mac_j": mac("int8", "int32"),
+        "fp16_mac_j": mac("fp16", "fp32"),
+        "full_adder_m2": record.cells.full_adder_m2,
+        "status": record.status,
+    }
 
 
 def _model_row(record: Model) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from accelsim.spec.base import STATUSES
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import KINDS
 from accelsim.spec.huggingface import SUPPORTED
+from accelsim.spec.node import Node
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 
@@ -25,6 +26,11 @@ def format_() -> dict[str, Any]:
     kinds: Any = Union[tuple(KINDS.values())]  # noqa: UP007  the members are known only at run time
     union = TypeAdapter[Any](Annotated[kinds, Field(discriminator="kind")])
     return {**_DRAFT, **union.json_schema(), "title": "accelsim format"}
+
+
+def node() -> dict[str, Any]:
+    """Schema of a process node."""
+    return {**_DRAFT, **Node.model_json_schema(), "title": "accelsim process node"}
 
 
 def model() -> dict[str, Any]:
