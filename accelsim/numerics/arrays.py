@@ -63,14 +63,12 @@ def take_codes(codes: ArrayLike, bits: int) -> NDArray[np.unsignedinteger[Any]]:
     if array.dtype.kind not in "iu":
         raise RequestError(f"codes must be integers, not {array.dtype}")
     dtype = code_dtype(bits)
-    if array.size and not (array.dtype == dtype and bits == dtype.itemsize * 8):
+    any_code = array.dtype == dtype and bits == dtype.itemsize * 8
+    if array.size and not any_code and (int(array.max()) >= 1 << bits or int(array.min()) < 0):
         wrong = (array < 0) | (array >= 1 << bits) if array.dtype.kind == "i" else array > (1 << bits) - 1
-        if wrong.any():
-            at = np.unravel_index(int(np.argmax(wrong)), array.shape)
-            where = f" at {tuple(map(int, at))}" if array.ndim else ""
-            raise RequestError(
-                f"code {int(array[at])}{where} is outside of 0 to {(1 << bits) - 1}, the {bits}-bit codes"
-            )
+        at = np.unravel_index(int(np.argmax(wrong)), array.shape)
+        where = f" at {tuple(map(int, at))}" if array.ndim else ""
+        raise RequestError(f"code {int(array[at])}{where} is outside of 0 to {(1 << bits) - 1}, the {bits}-bit codes")
     return np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
 
 

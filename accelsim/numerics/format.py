@@ -150,7 +150,12 @@ class DataFormat(Operations):
         if isinstance(self._codec, ScaledCodec):
             encoded = self._own(codes)
             target = arrays.result(out, encoded.shape, wanted)
-            made = np.empty(_row_shape(encoded.shape, encoded.axis), dtype=wanted)
+            rows = _row_shape(encoded.shape, encoded.axis)
+            made = _as_rows(target, rows, encoded.axis, wanted)
+            if made is not None:
+                self._codec.decode(self._parts(encoded), made)
+                return target
+            made = np.empty(rows, dtype=wanted)
             self._codec.decode(self._parts(encoded), made)
             target[...] = _unrows(made, encoded.shape, encoded.axis)
             return target
@@ -186,6 +191,10 @@ class DataFormat(Operations):
         if isinstance(self._codec, ScaledCodec):
             at = self._axis(axis, len(shape))
             rows = _rows(values, at)
+            made = _as_rows(target, rows.shape, at, rows.dtype)
+            if made is not None and not np.may_share_memory(target, values):
+                self._codec.quantize(rows, made, source, **self._settings(settings))
+                return arrays.finish(target, target, taken.mask)
             made = np.empty_like(rows)
             self._codec.quantize(rows, made, source, **self._settings(settings))
             return arrays.finish(_unrows(made, shape, at), target, taken.mask)
@@ -333,6 +342,12 @@ def _rows(array: NDArray[Any], axis: int) -> NDArray[Any]:
     """[rows, n] with the axis last, contiguous."""
     moved = np.moveaxis(array, axis, -1) if array.ndim else array.reshape(1)
     return np.ascontiguousarray(moved).reshape(_row_shape(array.shape, axis))
+
+
+def _as_rows(target: NDArray[Any], rows: tuple[int, ...], axis: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """The memory of a result as [rows, n]; None where it lies otherwise."""
+    last = axis == max(target.ndim, 1) - 1
+    return target.reshape(rows) if last and arrays.direct(target, dtype) else None
 
 
 def _unrows(rows: NDArray[Any], shape: tuple[int, ...], axis: int) -> NDArray[Any]:

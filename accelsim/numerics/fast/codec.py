@@ -22,6 +22,9 @@ Draws = Callable[[int, int], NDArray[np.uint64]]
 CHUNK: Final = 1 << 14
 """Elements that numpy works on at a time, so that temporaries stay in the cache."""
 
+_INFINITY: Final = 0x7F800000
+_PAIRED_BITS: Final = 8
+
 
 class ElementCodec(ABC):
     """Conversion of flat arrays for a format that has a code per element and nothing else.
@@ -59,10 +62,25 @@ class ElementCodec(ABC):
     def decode(self, codes: Codes, out: Floats) -> None:
         """Write the values of codes."""
         table = self._decoded32 if out.dtype == np.float32 else self.decoded
-        if jit.enabled():
-            jit.compiled(grid_kernels.decode_by_table)(codes, table, out)
-        else:
+        if not jit.enabled():
             table.take(codes, out=out, mode="clip")
+            return
+        decode = jit.compiled(grid_kernels.decode_by_table)
+        even = codes.size & ~1
+        if self.bits > _PAIRED_BITS or out.dtype != np.float32 or even < len(self._pairs) or codes.ctypes.data % 2:
+            decode(codes, table, out)
+            return
+        decode(codes[:even].view(np.uint16), self._pairs, out[:even].view(np.uint64))
+        decode(codes[even:], table, out[even:])
+
+    @cached_property
+    def _pairs(self) -> NDArray[np.uint64]:
+        """The float32 values of any two codes of a byte each, side by side."""
+        values = np.full(256, np.nan, dtype=np.float32)
+        values[: self._decoded32.size] = self._decoded32
+        both = np.empty((256, 256, 2), dtype=np.float32)
+        both[:, :, 0], both[:, :, 1] = values[None, :], values[:, None]
+        return both.view(np.uint64).reshape(-1)
 
     def quantize(self, x: Floats, out: Floats, draws: Draws | None = None) -> bool:
         """Write the values that x rounds to, in x's dtype; returns what `encode` does."""
@@ -104,7 +122,11 @@ class ElementCodec(ABC):
             return self.decoded.astype(np.float32)
 
     def _refused(self, x: Floats) -> bool:
-        return self.policy.nan == "error" and bool(np.isnan(x).any())
+        if self.policy.nan != "error":
+            return False
+        if x.dtype == np.float32 and jit.enabled():
+            return bool(jit.compiled(grid_kernels.largest)(x) > _INFINITY)
+        return bool(np.isnan(x).any())
 
 
 def widened(x: Floats) -> NDArray[np.float64]:

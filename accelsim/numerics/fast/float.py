@@ -20,7 +20,6 @@ from accelsim.numerics.reference.grid import Special, encode
 from accelsim.spec.format import FloatFormat
 
 Kernel = Callable[..., Any]
-_BLOCK = 1 << 16  # elements that stay in the cache while they are read twice
 _EXPONENT = np.uint64(0x7FF)
 _MANTISSA = np.uint64((1 << 52) - 1)
 _HIDDEN = np.uint64(1 << 52)
@@ -215,17 +214,8 @@ class FloatCodec(ElementCodec):
         return self._run(kernel, x, out, arguments)
 
     def _run(self, kernel: Kernel, x: Floats, out: NDArray[Any], arguments: tuple[Any, ...]) -> bool:
-        """Call a kernel, beside a search for NaN where that is an error."""
-        run = jit.compiled(kernel)
-        if self.policy.nan != "error":
-            run(x, out, *arguments)
-            return False
-        seen = False
-        for start in range(0, x.size, _BLOCK):
-            part = x[start : start + _BLOCK]
-            seen = bool(jit.compiled(float_kernels.any_nan)(part)) or seen
-            run(part, out[start : start + _BLOCK], *arguments)
-        return seen
+        """Call a kernel; True if it met a NaN and that is an error."""
+        return bool(jit.compiled(kernel)(x, out, *arguments)) and self.policy.nan == "error"
 
     def _quantizer(self, double: bool) -> tuple[Kernel | None, tuple[Any, ...]]:
         """The kernel for an input dtype, and its constants."""

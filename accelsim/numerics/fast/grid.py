@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from accelsim.errors import RequestError
 from accelsim.numerics import jit
 from accelsim.numerics.fast import grid_kernels
-from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats, narrow_to_odd, widened
+from accelsim.numerics.fast.codec import CHUNK, Draws, ElementCodec, Floats, narrow_to_odd, widened
+from accelsim.numerics.fast.runs import Runs, runs
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, Stochastic
 from accelsim.numerics.reference.grid import Exact, Grid, Special, encode
@@ -115,6 +116,23 @@ class GridCodec(ElementCodec):
         return None if self.table is None else self._decoded32[self.table]
 
     @cached_property
+    def _runs(self) -> Runs | None:
+        """Where the table does not decide: runs of at most one step."""
+        return runs(self._search, self._steps32)
+
+    def _runs_for(self, x: Floats) -> Runs | None:
+        found = self._runs
+        if found and found.least > 1 and jit.compiled(grid_kernels.any_below)(x, np.uint32(found.least)):
+            return None
+        return found
+
+    @cached_property
+    def _run_values(self) -> NDArray[np.float32]:
+        assert self._runs is not None
+        values: NDArray[np.float32] = self._decoded32[self._runs.sides]
+        return values
+
+    @cached_property
     def _buckets(self) -> NDArray[np.int64]:
         """Steps at or below every upper half of a float32, in the order of the numbers that they begin."""
         pattern = np.arange((1 << 15) + 1, dtype=np.uint32) << np.uint32(16)
@@ -129,7 +147,9 @@ class GridCodec(ElementCodec):
             return super().encode(x, codes, draws)
         seen = self._refused(x)
         if self.table is not None:
-            jit.compiled(grid_kernels.by_table)(x, self.table, codes)
+            jit.compiled(grid_kernels.codes_by_table)(x, self.table, codes)
+        elif (found := self._runs_for(x)) is not None:
+            jit.compiled(grid_kernels.by_one_step)(x, np.uint32(found.shift), found.steps, found.sides, codes)
         else:
             zero = self._special(Fraction(0))
             fixed = np.array([*self._specials, zero], dtype=self.code_dtype)
@@ -139,10 +159,20 @@ class GridCodec(ElementCodec):
 
     def quantize(self, x: Floats, out: Floats, draws: Draws | None = None) -> bool:
         """Write the values that x rounds to; returns what `encode` does."""
-        if draws or not jit.enabled() or x.dtype != np.float32 or self.table_values is None:
+        tabled = not draws and jit.enabled() and x.dtype == np.float32
+        if not tabled:
             return super().quantize(x, out, draws)
         seen = self._refused(x)
-        jit.compiled(grid_kernels.by_table)(x, self.table_values, out)
+        if self.table is not None:
+            jit.compiled(grid_kernels.values_by_table)(x, self.table_values, out)
+        elif (found := self._runs_for(x)) is None:
+            codes = np.empty(min(x.size, CHUNK), dtype=self.code_dtype)
+            for start in range(0, x.size, CHUNK):
+                part = x[start : start + CHUNK]
+                self.encode(part, codes[: part.size])
+                self.decode(codes[: part.size], out[start : start + CHUNK])
+        else:
+            jit.compiled(grid_kernels.by_one_step)(x, np.uint32(found.shift), found.steps, self._run_values, out)
         return seen
 
     def _encode(self, x: Floats, codes: Codes, draws: NDArray[np.uint64] | None) -> None:

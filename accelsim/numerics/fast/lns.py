@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelsim.errors import RequestError
 from accelsim.numerics.fast.codec import ElementCodec
-from accelsim.numerics.fast.stepped import SteppedCodec
+from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.policy import Policy, Stochastic
 from accelsim.numerics.reference.grid import Grid
 from accelsim.numerics.reference.lns import LnsGrid
@@ -30,4 +30,4 @@ def engine(name: str, policy: Policy, grid: Grid) -> ElementCodec:
         raise RequestError(
             f"{name}: stochastic rounding is not exact on a logarithmic grid; round to nearest, or take a linear format"
         )
-    return SteppedCodec(grid, policy)
+    return GridCodec(grid, policy)

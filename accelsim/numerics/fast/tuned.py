@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
 from accelsim.numerics import jit, packing
-from accelsim.numerics.fast import grid_kernels, tiles, tuned_kernels
+from accelsim.numerics.fast import grid_kernels, tiles
 from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats, narrow_to_odd, widened
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
@@ -61,7 +61,7 @@ class TunedCodec(ScaledCodec):
         """The bias that was given, or that of the largest finite magnitude; NaN refused where the policy says so."""
         quick = x.dtype == np.float32 and jit.enabled()
         if quick:
-            bits = jit.compiled(tuned_kernels.largest)(x.reshape(-1).view(np.uint32))
+            bits = jit.compiled(grid_kernels.largest)(x.reshape(-1))
             largest = float(np.uint32(bits).view(np.float32))
         else:
             largest = float(np.abs(x).max()) if x.size else 0.0  # NaN if there is one
@@ -98,7 +98,7 @@ class TunedCodec(ScaledCodec):
         if table is None:
             self.element.encode(_times(x.reshape(-1), -exponent), codes.reshape(-1), draws)
         else:
-            jit.compiled(grid_kernels.by_table)(x.reshape(-1), table, codes.reshape(-1))
+            jit.compiled(grid_kernels.codes_by_table)(x.reshape(-1), table, codes.reshape(-1))
         return Parts(codes, tensor_scale=float(bias))
 
     def decode(self, parts: Parts, out: Floats) -> None:
@@ -120,7 +120,7 @@ class TunedCodec(ScaledCodec):
             super().quantize(x, out, draws, bias=bias)
             return
         values = self._scaled(self.element.decoded, bias, out.dtype)[table]
-        jit.compiled(grid_kernels.by_table)(x.reshape(-1), values, out.reshape(-1))
+        jit.compiled(grid_kernels.values_by_table)(x.reshape(-1), values, out.reshape(-1))
 
     def _scaled(self, values: NDArray[np.float64], bias: int, dtype: Any) -> NDArray[Any]:
         with np.errstate(over="ignore", under="ignore"):

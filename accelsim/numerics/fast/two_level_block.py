@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
 from accelsim.numerics import jit
-from accelsim.numerics.fast import block_kernels, tiles, two_level_kernels
+from accelsim.numerics.fast import block_kernels, grid_kernels, tiles, two_level_kernels
 from accelsim.numerics.fast.codec import Draws, Floats, narrow_to_odd
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
 from accelsim.numerics.packing import Codes
@@ -20,6 +20,7 @@ from accelsim.numerics.reference.two_level_block import TwoLevelReference
 from accelsim.spec.format import FloatFormat, TwoLevelBlockFormat
 
 _NEAR = 1e-9
+_INFINITY = 0x7F800000
 _SMALLEST = np.float32(2.0**-149)
 _END = float(np.finfo(np.float32).max)
 Singles = NDArray[np.float32]
@@ -56,8 +57,10 @@ class TwoLevelCodec(ScaledCodec):
             if not 0 < scale <= _END:
                 raise RequestError(f"tensor_scale = {given}: must be a positive fp32")
             return scale
-        finite = amax[np.isfinite(amax)] if np.isfinite(amax).all() else np.abs(x[np.isfinite(x)])
-        largest = finite.max(initial=np.float32(0))
+        if jit.enabled() and (bits := _largest(amax)) < _INFINITY:
+            largest = np.uint32(bits).view(np.float32)
+        else:
+            largest = np.abs(x[np.isfinite(x)]).max(initial=np.float32(0))
         if largest == 0:
             return np.float32(1)
         with np.errstate(under="ignore"):
@@ -188,17 +191,52 @@ class TwoLevelCodec(ScaledCodec):
 
     def quantize(self, x: Floats, out: Floats, draws: Draws | None = None, **settings: float) -> None:
         """Write the values that rows round to; equal to decoding what `encode` gives."""
-        if draws is None and len(self.record.targets) == 1 and self._kernels and x.dtype == np.float32 and x.size:
-            singles, amax, g = self._start(x, settings)
-            before, after = self._factors(self._values(self._scales(singles, amax, g, self.record.targets[0])), g)
-            if self._quick(before):
-                kernel = jit.compiled(two_level_kernels.values)
-                lowest, add, _, top, _ = self._fields
-                kernel(
-                    singles.reshape(-1), *x.shape, before, after, out.reshape(-1), self.record.length, lowest, add, top
-                )
-                return
+        if (
+            draws is None
+            and jit.enabled()
+            and self._fused
+            and x.dtype == np.float32
+            and out.dtype == np.float32
+            and x.size
+        ):
+            bits = int(jit.compiled(grid_kernels.largest)(x.reshape(-1)))
+            if bits < _INFINITY:
+                whole = np.array([bits], dtype=np.uint32).view(np.float32)
+                g = self._tensor_scale(whole, whole, settings.get("tensor_scale"))
+                with np.errstate(over="ignore"):
+                    factor = np.float32(1) / g / self._least
+                if np.isfinite(factor):
+                    self._quantize(x, out, g)
+                    return
         super().quantize(x, out, draws, **settings)
+
+    def _quantize(self, x: Floats, out: Floats, g: np.float32) -> None:
+        scale = self.record.scale
+        assert isinstance(scale, FloatFormat)
+        lowest, add, _, top, _ = self._fields
+        scales = np.uint32(128 - scale.bias), np.uint32(23 - scale.mantissa_bits)
+        ends = np.float32(self.record.scale_min), np.float32(self._largest)
+        target = np.float32(self.record.targets[0])
+        kernel = jit.compiled(two_level_kernels.quantize)
+        kernel(
+            x.reshape(-1), *x.shape, out.reshape(-1), self.record.length, target, g, scales, *ends, (lowest, add), top
+        )
+
+    @cached_property
+    def _fused(self) -> bool:
+        """Whether one kernel does it all: a single target, and scales that magic additions round."""
+        scale = self.record.scale
+        if not isinstance(scale, FloatFormat) or not scale.subnormals or not 0 < scale.mantissa_bits < 23:
+            return False
+        lowest, highest = 128 - scale.bias, int(np.frexp(self._largest)[1]) + 126  # exponent fields in fp32
+        places = lowest >= 1 and highest + 1 + 23 - scale.mantissa_bits <= 254
+        return self._kernels and places and len(self.record.targets) == 1
+
+    @cached_property
+    def _least(self) -> np.float32:
+        """The smallest block scale that is not zero."""
+        least = self.record.scale_min or float(self.scale.decoded[self.scale.decoded > 0].min())
+        return np.float32(least)
 
     @cached_property
     def _kernels(self) -> bool:
@@ -248,6 +286,11 @@ class TwoLevelCodec(ScaledCodec):
         each = tiles.count(n, self.record.length)
         codes = self.element.storage_bytes(rows * each * self.record.length)
         return codes + self.scale.storage_bytes(rows * each) + 4
+
+
+def _largest(amax: Singles) -> int:
+    """Bits of the largest of numbers that are not negative; those of infinity or above if some are not finite."""
+    return int(jit.compiled(grid_kernels.largest)(amax.reshape(-1)))
 
 
 def narrow(x: Floats) -> Singles:
