@@ -50,7 +50,7 @@ class FloatCodec(ElementCodec):
 
     def _special(self, value: Special) -> int:
         nan = value in (Special.NAN, Special.NEGATIVE_NAN)
-        return 0 if nan and self.policy.nan == "error" else encode(self.grid, value, self.policy)
+        return 0 if nan and self.policy.nan == "error" else encode(self.grid, value, self._of_specials)
 
     @cached_property
     def _specials(self) -> tuple[int, ...]:
@@ -70,6 +70,8 @@ class FloatCodec(ElementCodec):
         if self._signed:
             code = number | (minus.astype(np.uint64) << np.uint64(self._sign_shift))
             code[(number == 0) & minus] = negative_zero
+            if self._only_rounded:
+                code[wide == 0] = 0
         else:
             code, over = number, over | (minus & (number != 0))
         code[over] = np.where(minus[over], np.uint64(below), np.uint64(above))
@@ -188,6 +190,7 @@ class FloatCodec(ElementCodec):
         return (
             self.policy.rounding == "nearest-even"
             and self.policy.nan in ("code", "error")
+            and not self._only_rounded
             and self._signed
             and 0 < self._mantissa < 23
             and self._first >= -126
@@ -252,7 +255,7 @@ class FloatCodec(ElementCodec):
         """Write the codes of x; True if it met a NaN and the policy calls that an error."""
         if self._binary32 and x.dtype == np.float32 and not np.isnan(x).any():
             codes[...] = x.view(np.uint32)
-            if not self._keep:
+            if not self._keep or self._only_rounded:
                 codes[x == 0] = 0
             codes[np.isposinf(x)], codes[np.isneginf(x)] = self._specials[0], self._specials[1]
             return False
