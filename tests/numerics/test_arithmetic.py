@@ -358,8 +358,8 @@ def test_formats_go_by_name_where_the_name_says_it_all() -> None:
     )
     assert f.add(1.0, 0.3, other="int4", out="bf16") == 1.0
     assert f.fma(300.0, 3.0, 1.0, out="fp32") == 865.0  # 288 x 3 + 1
-    for call in (lambda: f.matmul(x, y, other="mxfp4"), lambda: f.mul(1.0, 2.0, out="mxfp4")):
-        with pytest.raises(UnknownNameError, match=r"give accelsim.dataformat\('mxfp4'\)"):
+    for call in (lambda: f.matmul(x, y, other="olive4"), lambda: f.mul(1.0, 2.0, out="olive4")):
+        with pytest.raises(UnknownNameError, match=r"give accelsim.dataformat\('olive4'\)"):
             call()
 
 
