@@ -186,7 +186,7 @@ def nearest(name: str, x: Fraction) -> Fraction | None:
 def thinned(size: int, most: int, zero: int) -> list[int]:
     """Places of about so many of sorted inputs: all of them near the ends and near zero, and each kind between.
 
-    Values and ties alternate, each with a float on either side: a step that shares a factor with 6 would leave out some.
+    Values and ties alternate, each with a float on either side: a step with a factor of 6 would leave out some kinds.
     """
     if size <= most:
         return list(range(size))
