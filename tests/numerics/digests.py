@@ -21,7 +21,8 @@ from tests.contract.grids import slow
 
 ACCUMULATORS = (
     "exact", "fp32", "fp32-fma", "fp32-truncate", "fp32-tree", "fp32-lanes16", "fp16", "fp16-fma", "fp16-tree16",
-    "bf16", "bf16-fma", "bf16-lanes8", "e8m13-truncate", "e8m9-truncate", "int32", "int16-saturate", "quire8", "quire16",
+    "bf16", "bf16-fma", "bf16-lanes8", "e8m13-truncate", "e8m9-truncate", "int32", "int16-saturate", "quire8",
+    "quire16",
 )  # fmt: skip
 
 

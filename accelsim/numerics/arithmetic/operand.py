@@ -120,6 +120,8 @@ def _encoded(x: Encoded, axis: int, *, requantize: bool) -> Operand:
     scales = _decoded(record.scale, x.scales)
     more = {"least": _least(record.element), "known": _known(record.element)}
     if isinstance(record, BlockFormat) and record.granularity != "block":
+        if x.shape[at] == 0 and scales.ndim:
+            scales = np.ones((*x.shape[:at], 1, *x.shape[at + 1 :]))  # rows of no elements have no scales
         return Operand(values, end=scales, **more)  # type: ignore[arg-type]
     end = None if x.tensor_scale is None else np.asarray(x.tensor_scale, dtype=np.float64)
     least = _least(record.scale)
