@@ -81,7 +81,13 @@ def test_a_large_grid_shows_its_ends_and_its_middle(command: Any) -> None:
     assert "253 of 256 codes" in out
 
 
-@pytest.mark.parametrize("name", ["posit6", "int4_g64", "posit32", "ue8m0", "olive4", "cfloat8_143", "takum_log8"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "posit6", "int4_g64", "posit32", "ue8m0", "olive4", "cfloat8_143", "takum_log8",
+        *(pytest.param(name, marks=pytest.mark.long) for name in grids.shipped()),
+    ],
+)  # fmt: skip
 def test_families_wide_unsigned_and_odd_formats_are_shown_too(command: Any, name: str) -> None:
     code, out, err = command("format", name, "--against", "fp8_e4m3")
     assert (code, err) == (0, "")

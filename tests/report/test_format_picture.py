@@ -11,10 +11,11 @@ import pytest
 from accelsim.formats import dataformat
 from accelsim.numerics import anatomy
 from accelsim.report import format_picture
+from tests.contract import grids
 
 NAMES = [
     "fp8_e4m3", "mxfp4", "nvfp4", "posit8", "flint4", "int4_g128", "lns8", "gguf_q4_k", "nf4", "bf16", "posit32",
-    "olive4", "binary", "cfloat8_143", "gobo3",
+    "olive4", "binary", "cfloat8_143", "gobo3", "hif8",
 ]  # fmt: skip
 
 
@@ -91,6 +92,19 @@ def test_the_error_of_a_block_format_grows_towards_small_numbers():
     assert curve.rms[0] == pytest.approx(1, abs=0.01)  # all of them became zero
     assert curve.rms[-1] < 0.05
     assert not curve.of_binades
+
+
+def test_what_overflows_to_infinity_has_no_error():
+    curve = format_picture.error_curve(dataformat("fp8_e5m2", policy="ocp-overflow"))
+    assert np.isfinite(curve.rms).all()
+    assert 2**15 < curve.magnitude[-1] < 61440  # where infinity begins
+    assert curve.rms[-1] < 0.1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in grids.shipped() if name not in NAMES])
+def test_every_shipped_format_can_be_drawn(name):
+    test_nothing_is_clipped_and_axes_have_labels(format_picture.draw(dataformat(name)))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
