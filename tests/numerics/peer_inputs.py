@@ -45,8 +45,11 @@ def points(exponent: int, mantissa: int, bias: int) -> NDArray[np.float64]:
     halves = np.concatenate([2 * numbers, 2 * numbers + 1])
     field, rest = halves >> mantissa + 1, halves & (2 << mantissa) - 1
     one = np.where(field > 0, 2 << mantissa, 0) + rest
-    made = np.ldexp(one.astype(np.float64), np.maximum(field, 1) - bias - mantissa - 1)
-    return np.unique(np.concatenate([made, np.ldexp(1.0 + numbers % 2 / 2, numbers - bias)]) if not mantissa else made)
+    with np.errstate(over="ignore"):
+        made = np.ldexp(one.astype(np.float64), np.maximum(field, 1) - bias - mantissa - 1)
+        if not mantissa:
+            made = np.concatenate([made, np.ldexp(1.0 + numbers % 2 / 2, numbers - bias)])
+    return np.unique(made)
 
 
 def integer_points(largest: int, fraction_bits: int) -> NDArray[np.float64]:

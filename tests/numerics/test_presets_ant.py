@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accelsim.formats import dataformat
-from tests.numerics import peer_data, peer_inputs
+from tests.numerics import peer_data, peer_inputs, tables
 
 FAR = 102400
 """No level that is farther away than this is taken: the result stays 0."""
@@ -56,6 +56,24 @@ def test_levels_are_those_of_ant_but_for_known_differences(name):
     nearest = ties[np.abs(ties - x[rest, None]).argmin(axis=1)] if rest.size else x[rest]
     assert (np.abs(x[rest] - nearest) <= 2 * np.spacing(np.abs(x[rest]))).all()
     assert (np.abs(mine - theirs)[rest] == 1).all()
+
+
+@pytest.mark.parametrize("sign", ["s", "u"])
+@pytest.mark.parametrize("bits", [3, 4, 8])
+@pytest.mark.parametrize("kind", ["int", "float"])
+def test_levels_are_those_of_the_tables_of_ant(kind, bits, sign):
+    """Their largest is 1 there; floats have three exponent bits, two where no more are left, a zero, and neither infinity nor NaN."""
+    expected = sorted({tables.number(row[1]) for row in tables.rows(f"ant_{kind}_value_{bits}b_{sign}__ANT")})
+    if kind == "int":
+        made = dataformat(f"{'u' if sign == 'u' else ''}int{bits}")
+    else:
+        exponent = min(3, bits - (sign == "s"))
+        mantissa = bits - (sign == "s") - exponent
+        made = dataformat(
+            f"{'u' if sign == 'u' else ''}e{exponent}m{mantissa}", nan="none", infinities=False, zero=True
+        )
+    assert made.values.size == len(expected)
+    np.testing.assert_allclose(made.values / made.values[-1], expected, rtol=2.0**-22)  # fp32, scaled to 10 and back
 
 
 PAIRS = {"int4": ("olive4", 4.0), "flint4": ("olive4_flint", 2.0), "int8": ("olive8", 0.25)}

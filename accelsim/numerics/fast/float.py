@@ -87,8 +87,11 @@ class FloatCodec(ElementCodec):
         """Numbers of the magnitudes that float64 values round to, without an upper end."""
         field = ((bits >> np.uint64(52)) & _EXPONENT).astype(np.int64)
         whole = (bits & _MANTISSA) | np.where(field > 0, _HIDDEN, np.uint64(0))
-        binade = np.maximum(np.maximum(field, 1) - 1023, self._first)
-        drop = binade - self._mantissa - (np.maximum(field, 1) - 1075)  # bits below the quantum, at least 22
+        place = np.maximum(field, 1)
+        if self._first < -1022:
+            whole, place = _raised(whole, place, self._first + 1023)
+        binade = np.maximum(place - 1023, self._first)
+        drop = binade - self._mantissa - (place - 1075)  # bits below the quantum, at least 22
         shift = np.minimum(drop, 60).astype(np.uint64)  # beyond 54, nothing is left but a sticky rest
         kept = whole >> shift
         rest = whole - (kept << shift)
@@ -267,3 +270,12 @@ class FloatCodec(ElementCodec):
         nans = nan, np.uint32(0xFFFFFFFF if nan != negative_nan else 0)
         ends = np.uint32(self._sign_shift), np.uint32(self._finite), above, *nans, np.uint32(self._keep)
         return self._run(float_kernels.encode32, x, codes, (*places, *ends))
+
+
+def _raised(
+    whole: NDArray[np.uint64], place: NDArray[np.int64], lowest: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Subnormal float64 moved up to their leading bit, or to the lowest place, for formats that go on below them."""
+    missing = 53 - np.frexp(whole.astype(np.float64))[1]
+    shift = np.minimum(missing, place - lowest)
+    return whole << shift.astype(np.uint64), place - shift
