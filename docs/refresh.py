@@ -1,7 +1,8 @@
 """Writes every printed output in the docs anew: the README's demo, the `.out` files beside the examples, the pages.
 
 In a page, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that command prints, and
-what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file.
+what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file. `formats_page.py` makes the table
+of number formats.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
@@ -37,9 +38,10 @@ def embedded(page: str) -> str:
 
 
 def main() -> None:
-    """Runs the examples, the demo and the commands in the pages, each in an empty folder, and keeps what they print."""
+    """Runs the examples, the demo and the commands in the pages, each in an empty folder; keeps what they print."""
     for example in sorted((ROOT / "docs" / "examples").glob("*.py")):
         example.with_suffix(".out").write_text(_output(str(example)), encoding="utf-8")
+    _output(str(ROOT / "docs" / "formats_page.py"))
     for page in sorted((ROOT / "docs").glob("*.md")):
         page.write_text(embedded(page.read_text("utf-8")), encoding="utf-8")
     readme = ROOT / "README.md"
