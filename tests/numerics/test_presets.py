@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from accelsim.errors import RequestError
 from accelsim.formats import dataformat
+from accelsim.numerics import registry
 from accelsim.numerics.policy import PRESETS
+from tests.contract import grids
 from tests.numerics import peer_data, peer_inputs
 
 Singles = NDArray[np.float32]
@@ -194,6 +197,31 @@ def test_the_microxcaling_preset_takes_the_sign_of_minus_zero_only():
         assert made.encode(x).tolist() == [0, 8, 0]
     assert dataformat("fp32", "microxcaling").encode(np.float32([-0.0, -1e-45])).tolist() == [0, 0x80000001]
     assert dataformat("mxfp4", "microxcaling").encode(np.float32([-0.0, -0.1, 4.0])).codes.tolist() == [0, 8, 6]
+
+
+@pytest.mark.parametrize("name", [name for name in grids.bare() if grids.record_of(name).bits <= 8])
+def test_zeros_of_the_microxcaling_preset_are_those_of_the_reference(name):
+    made = dataformat(name, "microxcaling")
+    x = np.array([-0.0, 0.0, -1e-3, -1e-40, 1e-40, -0.1, 0.1, -1e9, 0.0, -0.0])
+    for given in (x, x.astype(np.float32)):
+        codes = made.encode(given)
+        np.testing.assert_array_equal(codes, grids.reference_codes(grids.grid_of(name), given, made.policy))
+        values, decoded = made.quantize(given), made.decode(codes, np.float64)
+        np.testing.assert_array_equal(values, decoded.astype(given.dtype))
+        np.testing.assert_array_equal(np.signbit(values), np.signbit(decoded))
+
+
+def test_every_shipped_format_takes_every_preset():
+    """But for GGUF, whose rounding is that of its files."""
+    other = {preset for preset, record in PRESETS.items() if record.rounding != "nearest-even"}
+    for name in grids.shipped():
+        kind = grids.record_of(name).kind
+        for preset in PRESETS if kind in registry.implemented() else ():
+            if kind == "gguf" and preset in other:
+                with pytest.raises(RequestError, match="rounds as its file format is written"):
+                    dataformat(name, preset)
+            else:
+                assert dataformat(name, preset).policy.overflow
 
 
 def test_presets_state_the_versions_that_were_run():

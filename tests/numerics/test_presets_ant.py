@@ -62,7 +62,7 @@ def test_levels_are_those_of_ant_but_for_known_differences(name):
 @pytest.mark.parametrize("bits", [3, 4, 8])
 @pytest.mark.parametrize("kind", ["int", "float"])
 def test_levels_are_those_of_the_tables_of_ant(kind, bits, sign):
-    """Their largest is 1 there; floats have three exponent bits, two where no more are left, a zero, and neither infinity nor NaN."""
+    """Their largest is 1 there; floats have three exponent bits, or two if no more are left, and only finite values."""
     expected = sorted({tables.number(row[1]) for row in tables.rows(f"ant_{kind}_value_{bits}b_{sign}__ANT")})
     if kind == "int":
         made = dataformat(f"{'u' if sign == 'u' else ''}int{bits}")

@@ -26,6 +26,8 @@ class SteppedCodec(GridCodec):
 
         In the halves of infinity the step is infinity itself, and NaN, which no comparison holds for, lies below.
         """
+        if self._only_rounded:  # -0 and the numbers beside it, of other codes, have the same upper half
+            return None
         pattern = np.arange(1 << 16, dtype=np.uint32) << np.uint32(16)
         inner, outer = pattern.view(np.float32), (pattern | _HALF).view(np.float32)
         positive = np.arange(1 << 16) < 1 << 15
