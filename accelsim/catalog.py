@@ -1,14 +1,15 @@
 """Finding, reading and checking descriptions, by name or by path.
 
 The folders `arch/`, `workloads/`, `dataformats/` and `sweeps/` lie within an installed package, or else
-at the root of the checkout. A file's stem is the name of what it describes.
+at the root of the checkout. A file's stem is the name of what it describes. Formats of one's own are found in the
+folders that the environment variable ACCELSIM_FORMATS names.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar, cast, get_args
@@ -30,6 +31,9 @@ R = TypeVar("R", bound=Record)
 Kind = Literal["arch", "nodes", "models", "formats", "sweeps"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """What the catalogue holds: chips, process nodes, models, formats and experiments."""
+
+OWN_FORMATS: Final = "ACCELSIM_FORMATS"
+"""Names folders of formats beside the shipped ones, with the separator of PATH between them."""
 
 _FOLDERS: Final[dict[Kind, tuple[str, str]]] = {
     "nodes": ("arch/nodes", "*.toml"),  # before arch, whose folder they lie in
@@ -232,7 +236,8 @@ def _files(kind: Kind) -> dict[str, Path]:
     folder, pattern = _FOLDERS[kind]
     found: dict[str, Path] = {}
     nested = [root() / other for other, _ in _FOLDERS.values() if other.startswith(f"{folder}/")]
-    for file in sorted((root() / folder).glob(pattern), key=lambda file: (file.stem, file)):
+    files_ = [*(root() / folder).glob(pattern), *(_own_formats() if kind == "formats" else ())]
+    for file in sorted(files_, key=lambda file: (file.stem, file)):
         if any(other in file.parents for other in nested):
             continue
         if file.stem in found:
@@ -240,6 +245,15 @@ def _files(kind: Kind) -> dict[str, Path]:
             raise DescriptionError(origin(file), [Fault("", f"{first} has the same stem: a name belongs to one file")])
         found[file.stem] = file
     return found
+
+
+def _own_formats() -> Iterator[Path]:
+    """The files in folders of one's own."""
+    for name in filter(None, os.environ.get(OWN_FORMATS, "").split(os.pathsep)):
+        folder = Path(name)
+        if not folder.is_dir():
+            raise RequestError(f"{OWN_FORMATS} names {name!r}, which is no folder")
+        yield from folder.absolute().glob("**/*.toml")
 
 
 def origin(file: Path) -> str:

@@ -1,5 +1,8 @@
-"""Writes every printed output in the docs anew: the README's demo and the `.out` files beside the examples.
+"""Writes every printed output in the docs anew: the README's demo, the `.out` files beside the examples, the pages.
 
+In a page, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that command prints, and
+what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file. `formats_page.py` makes the table
+of number formats.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
@@ -13,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = re.compile(r"(<!-- demo:.*?-->\n```text\n).*?(```\n<!-- /demo -->)", re.S)
+OUTPUT = re.compile(r"(<!-- output: accelsim (.*?) -->\n```text\n).*?(```\n<!-- /output -->)", re.S)
+EMBEDDED = re.compile(r"(<!-- example: (\S+) -->\n).*?(<!-- /example -->)", re.S)
 
 
 def _output(*arguments: str) -> str:
@@ -23,13 +28,30 @@ def _output(*arguments: str) -> str:
     return done.stdout
 
 
+def embedded(page: str) -> str:
+    """A page with the outputs that it embeds between `<!-- example: NAME.out -->` and `<!-- /example -->`."""
+
+    def fresh(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{(ROOT / 'docs' / 'examples' / found[2]).read_text('utf-8')}\n{found[3]}"
+
+    return EMBEDDED.sub(fresh, page)
+
+
 def main() -> None:
-    """Runs the examples and the demo, each in an empty folder, and keeps what they print."""
+    """Runs the examples, the demo and the commands in the pages, each in an empty folder; keeps what they print."""
     for example in sorted((ROOT / "docs" / "examples").glob("*.py")):
         example.with_suffix(".out").write_text(_output(str(example)), encoding="utf-8")
+    _output(str(ROOT / "docs" / "formats_page.py"))
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        page.write_text(embedded(page.read_text("utf-8")), encoding="utf-8")
     readme = ROOT / "README.md"
     demo = _output("-m", "accelsim", "demo").rstrip() + "\n"
     readme.write_text(DEMO.sub(lambda found: found[1] + demo + found[2], readme.read_text("utf-8")), encoding="utf-8")
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text("utf-8")
+        fresh = OUTPUT.sub(lambda found: found[1] + _output("-m", "accelsim", *found[2].split()) + found[3], text)
+        if fresh != text:
+            page.write_text(fresh, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any, Final
 
+from accelsim import catalog, cost
 from accelsim.cli.figures import UNKNOWN, columns
+from accelsim.cli.figures import show as figure
+from accelsim.cost import FormatCost
 from accelsim.numerics import anatomy, quality
 from accelsim.numerics.format import DataFormat
 from accelsim.numerics.policy import Policy
@@ -47,9 +50,9 @@ def facts(record: Format, origin: str, prose: str) -> Facts:
     return Facts(record, origin, prose, anatomy.bits_by_part(record), grids)
 
 
-def cost_lines(record: Format) -> list[str]:
-    """Energy and area of decoding, encoding and multiplying; nothing while no figures are known."""
-    return []
+def costs(record: Format) -> tuple[FormatCost, ...]:
+    """What handling an element costs on every process node that is described."""
+    return tuple(cost.of(record, node) for node in catalog.names("nodes"))
 
 
 # text
@@ -70,9 +73,7 @@ def lines(found: Facts, made: DataFormat, rows: Sequence[quality.Quality]) -> It
         title = "element" if role == "element" else f"element, {role}" if " " not in role else role
         yield from _section(f"{title}: {each.name}" if each.name != record.name else "values", _range(each, reach))
     yield from _section("policy", columns(_policy(made.policy).items()))
-    cost = cost_lines(record)
-    if cost:
-        yield from _section("hardware cost", cost)
+    yield from _section("hardware cost of one element", cost_lines(record))
     yield from _section("SQNR in dB", _quality(rows))
 
 
@@ -153,13 +154,34 @@ def _policy(policy: Policy) -> dict[str, str]:
     rules = {field: str(value) for field, value in policy_words(policy).items()}
     if policy.nan != "code":  # which NaN it is matters only where one is written
         del rules["nan_code"], rules["nan_sign"]
-    return rules
+    return {name: rule for name, rule in rules.items() if rule != "exact"}  # blocks as they are defined
 
 
 def policy_words(policy: Policy) -> dict[str, Any]:
     """The rules of a policy by their names."""
-    names = ("rounding", "overflow", "infinity", "nan", "nan_code", "nan_sign", "zero")
-    return {name: getattr(policy, name) for name in names}
+    return {field.name: getattr(policy, field.name) for field in fields(policy)}
+
+
+_WORKS: Final = ("decode", "encode", "multiply and add", "convert to fp32")
+
+
+def cost_lines(record: Format) -> list[str]:
+    """Energy and area of decoding, encoding, multiplying and converting, a line per process node."""
+    found = costs(record)
+    table: list[tuple[str, ...]] = [("", *_WORKS, "status")]
+    for each in found:
+        pairs = (
+            (each.decode_j, each.decode_m2), (each.encode_j, each.encode_m2), (each.mac_j, each.mac_m2),
+            (each.convert_j, each.convert_m2),
+        )  # fmt: skip
+        table.append((each.node, *(_cost(joules, area) for joules, area in pairs), each.status))
+    into = found[0].accumulator
+    return [*columns(table), f"  products with itself, added into {into}; docs/format-cost.md has sources and errors"]
+
+
+def _cost(energy_j: float, area_m2: float | None) -> str:
+    energy = figure(energy_j, "J")
+    return energy if area_m2 is None else f"{energy}, {area_m2 * 1e12:.3g} um2"
 
 
 def _quality(rows: Sequence[quality.Quality]) -> list[str]:
@@ -216,6 +238,7 @@ def document(found: Facts, made: DataFormat, rows: Sequence[quality.Quality]) ->
         "storage": {"shape": list(EXAMPLE), "bytes": storage(record)},
         "grids": [_grid(role, each, reach) for role, each, reach in found.grids],
         "policy": {k: str(v) for k, v in policy_words(made.policy).items()},
+        "cost": [_cost_row(each) for each in costs(record)],
         "quality": {
             "shape": list(quality.SHAPE),
             "seed": quality.SEED,
@@ -231,6 +254,10 @@ def document(found: Facts, made: DataFormat, rows: Sequence[quality.Quality]) ->
             ],
         },
     }
+
+
+def _cost_row(each: FormatCost) -> dict[str, Any]:
+    return {field.name: getattr(each, field.name) for field in fields(each) if field.name != "terms"}
 
 
 def _grid(role: str, record: Format, reach: anatomy.Range) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _fixed_point(first: Operand, second: Operand, into: Accumulator) -> Iterator
     span, bits = first.span + second.span, _product_bits(first, second)
     width = into.width or bits + span + 16
     if span:
-        yield Term("shift into place", gates.shifter(width, min(span, width)) + gates.negation(bits))
+        yield Term("shift into place", gates.placing(bits, min(span, width), width) + gates.negation(bits))
     yield Term("add", gates.adder(width))
 
 
@@ -149,10 +149,10 @@ def _grouped(first: Operand, second: Operand, into: Accumulator) -> Iterator[Ter
     if width + span > WIDEST_EXACT:
         exponent = max(first.exponent, second.exponent) + 1
         yield Term("largest exponent", gates.adder(exponent) * 2 + gates.selection(exponent))
-        width, span = ALIGNED_BITS, ALIGNED_BITS
-        yield Term("align", gates.shifter(width, span) + Gates(xors=width))
+        yield Term("align", gates.placing(width, ALIGNED_BITS, ALIGNED_BITS) + Gates(xors=min(width, ALIGNED_BITS)))
+        width = ALIGNED_BITS
     elif span:
-        yield Term("align", gates.shifter(width + span, span) + Gates(xors=width))
+        yield Term("align", gates.placing(width, span, width + span) + Gates(xors=width))
         width += span
     for scale in scales:
         if scale.shift:

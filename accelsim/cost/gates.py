@@ -84,6 +84,21 @@ def shifter(width: int, distance: int) -> Gates:
     return Gates(muxes=max(width, 0) * max(distance, 0).bit_length())
 
 
+def placing(bits: int, distance: int, window: int) -> Gates:
+    """A number put somewhere into a wider window, 0 to `distance` places up; what leaves the window is dropped.
+
+    A stage that shifts by s takes a multiplexer where both sources may be set and a gate where only one may.
+    """
+    result, width = NOTHING, min(bits, window)
+    for stage in range(max(distance, 0).bit_length()):
+        step = 1 << stage
+        both = max(width - step, 0)
+        wider = min(width + step, window)
+        result += Gates(muxes=both, ands=min(wider, 2 * width) - both)
+        width = wider
+    return result
+
+
 def leading_count(width: int) -> Gates:
     """How many equal bits a number begins with: a tree that joins the counts of halves.
 

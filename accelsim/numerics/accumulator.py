@@ -209,12 +209,16 @@ def accumulator(which: str | AnyAccumulator) -> AnyAccumulator:
     register of posits (Posit Standard 2022: 16 N bits); `intN` and `intN-saturate`; and the presets.
 
     Raises:
+        RequestError: neither a name nor a record.
         UnknownNameError: no such name.
     """
     from accelsim.numerics.accumulator_presets import PRESETS
 
     if isinstance(which, Accumulator):
         return which
+    given: object = which
+    if not isinstance(given, str):
+        raise RequestError(f"{given!r} is no accumulator: give a name such as 'fp32' or 'hopper-fp8', or a record")
     if which == "exact":
         return Exact(name=which)
     if which in PRESETS:
@@ -231,6 +235,17 @@ def accumulator(which: str | AnyAccumulator) -> AnyAccumulator:
         return Fixed(name=which, integer_bits=int(found["bits"]) - 1, fraction_bits=0, overflow=overflow)
     hint = HINT + ", ".join(PRESETS)
     raise UnknownNameError("accumulator", str(which), ["exact", "fp32", *PRESETS], hint=hint)
+
+
+def presets() -> dict[str, AnyAccumulator]:
+    """The accumulators of machines by name, each with its `source` and `status`.
+
+    `measured` ones equal a model of the hardware on every tile of the tests, `derived` ones follow from such a one,
+    `assumed` ones say in `source` what no source says.
+    """
+    from accelsim.numerics.accumulator_presets import PRESETS
+
+    return dict(PRESETS)
 
 
 def _rounded(name: str, found: re.Match[str]) -> Rounded:

@@ -1,20 +1,25 @@
 """Compiled kernels: numba on first use, none at all with ACCELSIM_NUMBA=0.
 
 A kernel and the helpers that it inlines share one source file, because numba's cache watches only a kernel's own.
-Where no cache can be written, kernels are compiled anew in each process, and a warning says so once.
+Where no cache can be read or written, kernels are compiled anew in each process, and a warning says so once.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
+import time
 import warnings
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeVar
+from pickle import UnpicklingError
+from typing import Any, Final
 
 _log: Final = logging.getLogger(__name__)
-F = TypeVar("F", bound=Callable[..., Any])
+
+_BROKEN: Final = (OSError, EOFError, UnpicklingError, ValueError)
+"""What reading or writing a cache may raise: no space, no permission, a file that was cut off."""
 
 
 def enabled() -> bool:
@@ -24,21 +29,90 @@ def enabled() -> bool:
 
 @cache
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The compiled form of a function; the first call of each signature compiles, or reads the cache."""
+    """The compiled form of a function; the first call of each signature compiles, or reads the cache.
+
+    The first compilation of a process is logged as information, with what it takes; a terminal shows that line if
+    nobody has set up logging.
+    """
     import numba  # half a second: not before the first kernel runs
 
-    _log.info("compiling %s, or reading it from the cache", function.__qualname__)
+    _watch()
     try:
         made = numba.njit(function, cache=True, nogil=True)
+        made._cache = _Forgiving(made._cache)
     except RuntimeError:  # numba found no place that it may write to
         _warn_uncached()
         made = numba.njit(function, nogil=True)
     return made  # type: ignore[no-any-return]
 
 
-@cache
-def _warn_uncached() -> None:
+class _Forgiving:
+    """A cache of numba that may fail: then the kernel is compiled, and not kept."""
+
+    def __init__(self, kept: Any) -> None:
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """What is kept for a signature, or None."""
+        try:
+            return self._kept.load_overload(signature, target)
+        except _BROKEN as error:
+            _warn_uncached(str(error))
+            return None
+
+    def save_overload(self, signature: Any, made: Any) -> None:
+        """Keep what was compiled."""
+        try:
+            self._kept.save_overload(signature, made)
+        except _BROKEN as error:
+            _warn_uncached(str(error))
+
+
+_warned: list[str] = []
+
+
+def _warn_uncached(why: str = "no folder may be written to") -> None:
+    if _warned:
+        return
+    _warned.append(why)
     message = (
-        "compiled kernels cannot be cached here and are compiled in every process: set NUMBA_CACHE_DIR to a folder"
+        f"compiled kernels cannot be cached here ({why}) and are compiled in every process: "
+        "set NUMBA_CACHE_DIR to a folder, or ACCELSIM_NUMBA=0 to do without them"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+
+@cache
+def _watch() -> None:
+    """Log what numba compiles of this package, once it does."""
+    from numba.core import event
+
+    class Watch(event.Listener):
+        def on_start(self, started: Any) -> None:
+            self._since = time.perf_counter()
+            if _name(started).startswith("accelsim."):
+                _announce()
+
+        def on_end(self, ended: Any) -> None:
+            if (name := _name(ended)).startswith("accelsim."):
+                _log.debug("compiled %s in %.1f s", name, time.perf_counter() - self._since)
+
+    event.register("numba:compile", Watch())  # type: ignore[no-untyped-call]
+
+
+def _name(compilation: Any) -> str:
+    function = compilation.data["dispatcher"].py_func
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+@cache
+def _announce() -> None:
+    if not _log.hasHandlers() and (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("accelsim: %(message)s"))
+        _log.addHandler(handler)
+        _log.setLevel(logging.INFO)
+    _log.info("compiling kernels; this takes a moment once, and is kept for the next run")

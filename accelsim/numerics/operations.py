@@ -23,7 +23,7 @@ class Operations:
         a: ArrayLike | Encoded,
         b: ArrayLike | Encoded,
         *,
-        other: DataFormat | None = None,
+        other: DataFormat | str | None = None,
         accumulator: str | AnyAccumulator = "exact",
         out: DataFormat | str = "fp32",
         c: ArrayLike | None = None,
@@ -34,7 +34,7 @@ class Operations:
         Args:
             a: [..., m, k]; blocks lie along k.
             b: [..., k, n]; blocks lie along k.
-            other: format of b, if it is another one.
+            other: format of b, if it is another one; as `out`.
             accumulator: a name such as `exact`, `fp32`, `e8m13-truncate`, `quire8` or `hopper-fp8`, or a record.
             out: format of the result, by itself or by a name that needs no file.
             c: numbers to start from, [..., m, n].
@@ -58,23 +58,25 @@ class Operations:
         a: ArrayLike | Encoded,
         b: ArrayLike | Encoded,
         *,
-        other: DataFormat | None = None,
+        other: DataFormat | str | None = None,
         accumulator: str | AnyAccumulator = "exact",
         out: DataFormat | str = "fp32",
         c: ArrayLike | None = None,
+        requantize: bool = False,
     ) -> Product:
         """As `matmul`, for [..., k] and [..., k]; the result has the leading dimensions."""
         from accelsim.numerics import arithmetic, arrays
 
         start = None if c is None else arrays.take(c).values[..., None, None]
         made = self.matmul(
-            arithmetic.row(a), arithmetic.column(b), other=other, accumulator=accumulator, out=out, c=start
-        )
+            arithmetic.row(a), arithmetic.column(b), other=other, accumulator=accumulator, out=out, c=start,
+            requantize=requantize,
+        )  # fmt: skip
         return arithmetic.Product(made.values[..., 0, 0], made.accumulator)
 
     def add(
-        self, x: ArrayLike | Encoded, y: ArrayLike | Encoded, *, other: DataFormat | None = None,
-        out: DataFormat | None = None,
+        self, x: ArrayLike | Encoded, y: ArrayLike | Encoded, *, other: DataFormat | str | None = None,
+        out: DataFormat | str | None = None,
     ) -> Any:  # fmt: skip
         """X + y, rounded once.
 
@@ -98,8 +100,8 @@ class Operations:
         )
 
     def mul(
-        self, x: ArrayLike | Encoded, y: ArrayLike | Encoded, *, other: DataFormat | None = None,
-        out: DataFormat | None = None,
+        self, x: ArrayLike | Encoded, y: ArrayLike | Encoded, *, other: DataFormat | str | None = None,
+        out: DataFormat | str | None = None,
     ) -> Any:  # fmt: skip
         """X y, rounded once; see `add`."""
         from accelsim.numerics import arithmetic
@@ -111,7 +113,7 @@ class Operations:
 
     def fma(
         self, x: ArrayLike | Encoded, y: ArrayLike | Encoded, z: ArrayLike | Encoded, *,
-        other: DataFormat | None = None, out: DataFormat | None = None,
+        other: DataFormat | str | None = None, out: DataFormat | str | None = None,
     ) -> Any:  # fmt: skip
         """X y + z, rounded once; y is of the `other` format, z of this one. See `add`."""
         from accelsim.numerics import arithmetic

@@ -16,8 +16,9 @@ Overflow = Literal["saturate", "infinity", "nan"]
 Infinity = Literal["overflow", "saturate", "infinity", "nan"]
 Nan = Literal["code", "error", "max", "zero", "-0"]
 NanCode = Literal["quiet", "ones"]
-SignOfNan = Literal["drop", "keep"]
-Zero = Literal["keep", "positive"]
+SignOfNan = Literal["drop", "keep", "set"]
+Zero = Literal["keep", "positive", "rounded"]
+Blocks = Literal["exact", "torchao", "microxcaling"]
 
 MOST_RANDOM_BITS: Final = 32
 
@@ -78,8 +79,11 @@ class Policy:
         nan: what NaN becomes: its code, an `error` with count and first place, the largest value (`max`), `zero` or
             `-0`.
         nan_code: which of several NaN codes: `quiet` (upper mantissa bit only) or `ones` (all mantissa bits).
-        nan_sign: whether the sign of NaN is kept, in formats with NaNs of both signs.
-        zero: whether -0, and negative values that round to zero, `keep` their sign where the format has a -0.
+        nan_sign: of NaN, in formats with NaNs of both signs: `drop`, `keep` or always `set`.
+        zero: whether -0, and negative values that round to zero, `keep` their sign where the format has a -0, are
+            `positive`, or only `rounded` ones keep it and -0 itself becomes +0.
+        blocks: how blocks that share an exponent find it (see `reference/shared_exponent.py`): `exact` as they are
+            defined, or with the peculiarities of `torchao` or `microxcaling`.
     """
 
     rounding: Rounding | Stochastic = "nearest-even"
@@ -89,6 +93,7 @@ class Policy:
     nan_code: NanCode = "quiet"
     nan_sign: SignOfNan = "drop"
     zero: Zero = "keep"
+    blocks: Blocks = "exact"
 
     def __post_init__(self) -> None:
         for name, allowed in _ALLOWED.items():
@@ -122,7 +127,14 @@ class Policy:
             if not missing.get(value, True):
                 what = {"infinity": "infinities", "-0": "negative zero"}.get(value, "NaN")
                 raise RequestError(f"Policy({key}={value!r}): {name} has no {what}; try {_OTHER[key]!r}")
+        if self.blocks != "exact" and not shares_exponent(grid):
+            raise RequestError(f"Policy(blocks={self.blocks!r}): {name} has no blocks that share an exponent")
         return made
+
+
+def shares_exponent(grid: Traits) -> bool:
+    """Whether a format has blocks with a power of two as their scale, by one of the rules of OCP MX."""
+    return bool(getattr(grid, "shared", False))
 
 
 _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
@@ -133,6 +145,7 @@ _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "nan_code": get_args(NanCode),
     "nan_sign": get_args(SignOfNan),
     "zero": get_args(Zero),
+    "blocks": get_args(Blocks),
 }
 _OTHER: Final = {"overflow": "saturate", "infinity": "overflow", "nan": "error"}
 
@@ -144,6 +157,9 @@ class Preset:
     Attributes:
         version: of the peer that this was compared with; empty for a standard's rule.
         of_exponents: rounding of formats that are bare powers of two (E8M0), where another.
+        of_fn: overflow of floats with NaN and -0 but no infinity (OCP E4M3), where another.
+        of_blocks: overflow of blocks that share an exponent, where another.
+        blocks: peculiarities of such blocks.
         rounding, overflow, infinity, nan, nan_code, nan_sign, zero: as in `Policy`, in order of preference.
     """
 
@@ -151,11 +167,14 @@ class Preset:
     rounding: Rounding = "nearest-even"
     of_exponents: Rounding | None = None
     overflow: tuple[Overflow, ...] = ("saturate",)
+    of_fn: Overflow | None = None
+    of_blocks: Overflow | None = None
     infinity: tuple[Infinity, ...] = ("overflow",)
     nan: tuple[Nan, ...] = ("code", "error")
     nan_code: NanCode = "quiet"
     nan_sign: SignOfNan = "drop"
     zero: Zero = "keep"
+    blocks: Blocks = "exact"
 
     def policy(self, grid: Traits) -> Policy:
         """The policy for one format."""
@@ -166,6 +185,11 @@ class Preset:
             if isinstance(getattr(self, field.name), tuple)
         }
         plain = {key: getattr(self, key) for key in ("rounding", "nan_code", "nan_sign", "zero")}
+        if shares_exponent(grid):
+            chosen["overflow"] = self.of_blocks or chosen["overflow"]
+            plain["blocks"] = self.blocks
+        elif self.of_fn and grid.has_nan and grid.has_negative_zero and not grid.has_infinity:
+            chosen["overflow"] = self.of_fn
         if self.of_exponents and not getattr(grid, "rounds_to_zero", True):
             plain["rounding"] = self.of_exponents
         return Policy(**plain, **chosen)
@@ -179,13 +203,22 @@ PRESETS: Final[dict[str, Preset]] = {
     "ml_dtypes": Preset(
         "0.6.0", of_exponents="nearest-away", overflow=_NATURAL, nan=("code", "-0", "zero"), nan_sign="keep"
     ),
-    "torch": Preset("2.13.0", nan_code="ones"),
-    "torchao": Preset("0.18.0"),
-    "microxcaling": Preset("2024-08", rounding="nearest-away", zero="positive"),
-    "gfloat": Preset("0.5.2", overflow=_NATURAL),
+    "torch": Preset(
+        "2.13.0", of_exponents="nearest-away", overflow=_NATURAL, of_fn="saturate", nan_code="ones", nan_sign="keep"
+    ),
+    "torchao": Preset("0.18.0", blocks="torchao"),
+    "microxcaling": Preset(
+        "7bc4195",
+        "nearest-away",
+        overflow=("infinity", "saturate"),
+        of_blocks="nan",
+        zero="rounded",
+        blocks="microxcaling",
+    ),
+    "gfloat": Preset("0.5.2", overflow=_NATURAL, of_blocks="saturate", nan_code="ones", nan_sign="set"),
     "p3109": Preset(infinity=("infinity", "overflow")),
-    "ant": Preset("bc84067", rounding="nearest-up"),
-    "olive": Preset("bc84067", rounding="nearest-up"),
+    "ant": Preset("bc84067", rounding="nearest-up", nan=("zero",), zero="positive"),
+    "olive": Preset("bc84067", rounding="nearest-up", nan=("zero",), zero="positive"),
 }
 """Named policies; each is compared with the output of its peer in tests/numerics."""
 

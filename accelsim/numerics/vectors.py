@@ -2,14 +2,15 @@
 
 Inputs are binary32. For a format without scales they are: every value of the grid (as the nearest binary32) and one
 ulp to either side; every boundary between two codes *under the policy in force*, found by bisection on the binary32
-numbers, with two numbers on either side, so that every tie is among them with one ulp above and below; zeros,
+numbers, with two numbers on either side, so that every tie is among them with one ulp above and below; the tie beyond
+each end, where overflow is judged; zeros,
 subnormals, the ends of binary32, infinities, and NaNs unless the policy refuses them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final
@@ -86,8 +87,7 @@ class BlockVector:
 
 def spelt(policy: Policy) -> str:
     """A policy in one word, as vectors carry it: `rounding=nearest-even;overflow=saturate;...`."""
-    names = ("rounding", "overflow", "infinity", "nan", "nan_code", "nan_sign", "zero")
-    return ";".join(f"{name}={getattr(policy, name)}" for name in names)
+    return ";".join(f"{field.name}={getattr(policy, field.name)}" for field in fields(policy))
 
 
 def check(policy: Policy) -> None:
@@ -142,9 +142,20 @@ def _values(made: DataFormat, grid: Grid) -> Singles:
         wide = wide[np.isfinite(wide)]
     info = np.finfo(np.float32)
     with np.errstate(over="ignore", under="ignore"):
-        near = np.concatenate([wide, -wide if grid.smallest < 0 else [], [0.0, -0.0]]).astype(np.float32)
+        near = np.concatenate([wide, -wide if grid.smallest < 0 else [], _beyond(grid), [0.0, -0.0]])
+        near = near.astype(np.float32)
     near = np.concatenate([near[np.isfinite(near)], np.array([info.max, info.min], dtype=np.float32)])
     return np.unique(near.view(np.uint32)).view(np.float32)
+
+
+def _beyond(grid: Grid) -> list[float]:
+    """The tie beyond each end of the grid, where overflow is judged, and the number after it, if there is one."""
+    found = []
+    for end, side in ((grid.largest, 1), (grid.smallest, -1)):
+        low, high = grid.neighbours(end + side * (abs(end) or anatomy.least_positive(grid)) / 2**70)
+        if low != high:
+            found += [float(grid.split(low, high)), float(high if side > 0 else low)]
+    return found
 
 
 def _mask(bits: int) -> np.uint32:

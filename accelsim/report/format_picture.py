@@ -164,10 +164,11 @@ def _density(axes: Axes, grids: tuple[tuple[str, Format], ...]) -> None:
 
 
 def _density_title(grids: tuple[tuple[str, Format], ...]) -> str:
-    (_, each), *more = grids
+    (role, each), *more = grids
+    what = "density of positive values" + (" of outliers" if role == "outlier" else "")
     if more or each.bits <= MOST_MARKED_BITS:
-        return "density of positive values"
-    return f"density of positive values, {anatomy.range_of(each).values:,} values in all"
+        return what
+    return f"{what}, {anatomy.range_of(each).values:,} values in all"
 
 
 def _power(value: float) -> str:
@@ -206,10 +207,11 @@ def _of_grid(made: DataFormat) -> Curve:
     x = np.exp2(edges[:-1, None] + inside / each)
     with np.errstate(invalid="ignore"):
         error = np.abs(np.asarray(made.quantize(x)) - x) / x
-    square = np.square(error).reshape(last - first, -1).mean(axis=1)
-    kept = np.isfinite(error).all(axis=1)
+    kept = np.isfinite(error).all(axis=1)  # infinities and NaN have no error to draw
+    square = np.where(kept, np.square(np.where(kept[:, None], error, 0.0)).mean(axis=1), 0.0).reshape(-1, each)
+    of_binade = square.sum(axis=1) / np.maximum(kept.reshape(-1, each).sum(axis=1), 1)
     middle = np.exp2((edges[:-1] + edges[1:]) / 2)
-    return Curve(middle[kept], error.max(axis=1)[kept], np.sqrt(np.repeat(square, each))[kept], of_binades=True)
+    return Curve(middle[kept], error.max(axis=1)[kept], np.sqrt(np.repeat(of_binade, each))[kept], of_binades=True)
 
 
 def _of_data(made: DataFormat) -> Curve:
@@ -233,9 +235,13 @@ def _of_data(made: DataFormat) -> Curve:
 
 
 def _errors(axes: Axes, made: DataFormat, curve: Curve) -> None:
-    axes.plot(curve.magnitude, curve.largest, color=style.VERMILION, linewidth=1.1, label="largest")
     rms = "root mean square" + (" of each binade" if curve.of_binades else "")
-    axes.plot(curve.magnitude, curve.rms, color=style.BLUE, linewidth=1.8, label=rms)
+    for error, colour, width, name in (
+        (curve.largest, style.VERMILION, 1.1, "largest"),
+        (curve.rms, style.BLUE, 1.8, rms),
+    ):
+        seen = np.where(error > 0, error, np.nan)  # what is exact has no place on a logarithmic axis
+        axes.plot(curve.magnitude, seen, color=colour, linewidth=width, label=name)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     lowest = [part[part > 0].min() for part in (curve.rms, curve.largest) if (part > 0).any()]

@@ -69,7 +69,7 @@ def shipped() -> list[str]:
 def bare() -> list[str]:
     """Names of all formats without scales that have behaviour."""
     ready = registry.implemented()
-    names = (*shipped(), *FAMILIES)
+    names = dict.fromkeys((*shipped(), *FAMILIES))
     return [name for name in names if (r := record_of(name)).kind in ready and not r.scaled]
 
 
@@ -186,7 +186,7 @@ def nearest(name: str, x: Fraction) -> Fraction | None:
 def thinned(size: int, most: int, zero: int) -> list[int]:
     """Places of about so many of sorted inputs: all of them near the ends and near zero, and each kind between.
 
-    Values and ties alternate, each with a float on either side: a step that shares a factor with 6 would leave out some.
+    Values and ties alternate, each with a float on either side: a step with a factor of 6 would leave out some kinds.
     """
     if size <= most:
         return list(range(size))
@@ -198,13 +198,19 @@ def thinned(size: int, most: int, zero: int) -> list[int]:
 
 
 @functools.cache
+def _points(name: str) -> tuple[NDArray[np.float64], int]:
+    """Every value and every tie, nearly, and where zero lies among them."""
+    points = sorted({p for low, high in pairs(name) for p in (low, split(name, low, high), high)})
+    return np.array([float(p) for p in points]), bisect_left(points, 0)
+
+
+@functools.cache
 def deciding(name: str, double: bool, most: int = 1 << 19) -> NDArray[np.floating]:
     """Every value, every tie and the floats beside them; zeros, infinities, NaN, the smallest and largest floats."""
     dtype = np.float64 if double else np.float32
-    points = sorted({p for low, high in pairs(name) for p in (low, split(name, low, high), high)})
-    points = [points[at] for at in thinned(len(points), most // 3, bisect_left(points, 0))]
+    points, zero = _points(name)
     with np.errstate(over="ignore"):
-        near = np.array([float(p) for p in points]).astype(dtype)
+        near = points[thinned(points.size, most // 3, zero)].astype(dtype)
         around = np.concatenate([near, np.nextafter(near, dtype(np.inf)), np.nextafter(near, dtype(-np.inf))])
     info = np.finfo(dtype)
     odd = np.array([0, info.smallest_subnormal, info.smallest_normal, 1, info.max, np.inf, np.nan], dtype=dtype)

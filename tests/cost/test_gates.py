@@ -21,6 +21,14 @@ def test_a_shifter_has_a_row_of_multiplexers_for_each_bit_of_the_distance() -> N
     assert [gates.shifter(8, distance).muxes for distance in (0, 1, 3, 4, 7, 8)] == [0, 8, 16, 24, 24, 32]
 
 
+def test_putting_a_number_into_a_wider_window_needs_gates_where_one_source_is_left() -> None:
+    assert gates.placing(4, 0, 9) == Gates()
+    assert gates.placing(4, 1, 9) == Gates(muxes=3, ands=2)
+    assert gates.placing(4, 3, 9) == Gates(muxes=3 + 3, ands=2 + 4)
+    assert gates.placing(1, 15, 16) == Gates(ands=2 + 4 + 8 + 16)  # a decoder from 4 bits to 16
+    assert gates.placing(8, 8, 8) == Gates(muxes=7 + 6 + 4, ands=1 + 2 + 4 + 8)
+
+
 def test_leading_bits_are_counted_in_a_tree() -> None:
     assert gates.leading_count(1) == Gates()
     assert gates.leading_count(2) == Gates(ands=1)

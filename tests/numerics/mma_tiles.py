@@ -105,6 +105,13 @@ CASES = (
     Case("cdna3", "CDNA3", "f32_16x16x16_bf16", "bf16", "bf16", "fp32", 16),
     Case("cdna3-fp8", "CDNA3", "f32_16x16x32_fp8_fp8", "fp8_e4m3_fnuz", "fp8_e4m3_fnuz", "fp32", 32),
     Case("cdna3-fp8", "CDNA3", "f32_16x16x32_bf8_bf8", "fp8_e5m2_fnuz", "fp8_e5m2_fnuz", "fp32", 32),
+    Case("turing-fp16-half", "Turing", "m16n8k8.f16.f16.f16.f16", "fp16", "fp16", "fp16", 8),
+    Case("ada-fp8-half", "Ada Lovelace", "m16n8k32.f16.e4m3.e4m3.f16", "fp8_e4m3", "fp8_e4m3", "fp16", 32),
+    Case("hopper-fp16-half", "Hopper", "m64n8k16.f16.f16.f16", "fp16", "fp16", "fp16", 16),
+    Case("hopper-fp8-half", "Hopper", "m64n8k32.f16.e4m3.e4m3", "fp8_e4m3", "fp8_e4m3", "fp16", 32),
+    Case("blackwell-fp16", "Blackwell", "m64n8k16.f32.f16.f16", "fp16", "fp16", "fp32", 16),
+    Case("blackwell-fp16-half", "Blackwell", "m64n8k16.f16.f16.f16", "fp16", "fp16", "fp16", 16),
+    Case("blackwell-fp8-half", "Blackwell", "m64n8k32.f16.e4m3.e4m3", "fp8_e4m3", "fp8_e4m3", "fp16", 32),
 )  # fmt: skip
 
 

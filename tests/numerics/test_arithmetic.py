@@ -138,40 +138,6 @@ def test_exact_survives_what_float64_does_not() -> None:
     assert form("fp32").matmul(tie, np.ones((3, 1))).values == np.float32(1 + 2.0**-23)
 
 
-ONES = np.ones((1, 4))
-DIFFERENT_FROM_BLAS = {
-    "exact": ([2.0**24, 1.0, 1.0, 1.0], 2.0**24 + 4),  # 2^24 + 3, a tie that goes to even; fp32 stays at 2^24
-    "fp16": ([2048.0, 1.0, 1.0, 1.0], 2048.0),
-    "bf16": ([256.0, 1.0, 1.0, 1.0], 256.0),
-    "fp16-tree": ([2048.0, 1.0, 1.0, 1.0], 2050.0),
-    "fp16-lanes2": ([2048.0, 1.0, 1.0, 1.0], 2050.0),  # (2048 + 1 = 2048) + (1 + 1)
-    "e8m13-truncate": ([2.0**14, 1.0, -1.0, 0.5], 2.0**14 - 1.0),
-    "int8": ([127.0, 1.0, 0.0, 0.0], -128.0),
-    "int8-saturate": ([127.0, 1.0, 0.0, 0.0], 127.0),
-    "quire16": ([2.0**30, 2.0**-20, 0.0, -(2.0**30)], 2.0**-20),
-    "hopper-fp8": ([2.0**14, 0.75, 0.75, 0.75], 2.0**14),
-    "hopper-fp8-promote128": ([2.0**14, 0.75, 0.75, 0.75], 2.0**14),
-    "ampere-bf16": ([2.0**26, 3.0, -2.0, -1.0], 2.0**26),
-    "cdna3": ([2.0**26, 3.0, -2.0, -3.0], 2.0**26),
-    "groq-fp16": ([2.0**24, 1.0, 1.0, 1.0], 2.0**24 + 4),
-    "fp32-tree": ([2.0**24, 1.0, 1.0, 1.0], 2.0**24 + 2),
-    "fp32-lanes2": ([2.0**24, 1.0, 1.0, 1.0], 2.0**24 + 2),
-}
-
-
-@pytest.mark.parametrize("name", DIFFERENT_FROM_BLAS)
-def test_the_sum_is_the_accumulators_and_not_that_of_fp32(name: str) -> None:
-    row, want = DIFFERENT_FROM_BLAS[name]
-    made = form("fp32").matmul([row], ONES.T, accumulator=name)
-    assert made.values.item() == want
-    assert made.accumulator.name == name
-    in_sequence = np.float32(0)
-    for x in row:
-        in_sequence = np.float32(in_sequence + np.float32(x))
-    if name not in ("cdna3", "ampere-bf16"):
-        assert want != float(in_sequence)
-
-
 def test_volta_cuts_what_is_far_below_the_largest_product() -> None:
     a = [[2.0**15, -(2.0**15), 32.0]]
     made = form("fp16").matmul(a, [[2.0**15], [2.0**15], [1.0]], accumulator="volta-fp16-half", out="fp16")
@@ -306,9 +272,9 @@ def test_tensor_scales_multiply_once_at_the_end_in_fp32() -> None:
 
 
 def test_results_are_rounded_once() -> None:
-    f, tie = form("fp32"), [[1.0 + 2.0**-3, 2.0**-4, 2.0**-40]]  # just above the middle of two E4M3 values
-    assert f.matmul(tie, np.ones((3, 1)), out="fp8_e4m3").values == 1.25
-    assert f.matmul(tie, np.ones((3, 1)), out=form("bf16")).values == 1.1875
+    f, tie = form("fp32"), [[1.0, 2.0**-4, 2.0**-40]]  # just above the middle of two E4M3 values, the lower one even
+    assert f.matmul(tie, np.ones((3, 1)), out="fp8_e4m3").values == 1.125
+    assert f.matmul(tie, np.ones((3, 1)), out=form("bf16")).values == 1.0625
     assert f.matmul([[448.0]], [[2.0]], out="fp8_e4m3").values == 448
 
 
@@ -361,6 +327,10 @@ def test_fma_rounds_once(x: float, y: float, z: float) -> None:
         (lambda f: f.matmul(np.ones((2, 3)), np.ones((3, 2)), c=np.ones(3)), "c has shape"),
         (lambda f: f.matmul([[0.5]], [[1.0]], accumulator="int32"), "no multiple of 2^-0"),
         (lambda f: f.add(np.ones(3), np.ones(2)), "do not broadcast"),
+        (lambda f: f.matmul(np.ones((2, 3)), np.ones((3, 2)), out=3), "3 is no format: give accelsim.dataformat"),
+        (lambda f: f.matmul(np.ones((2, 3)), np.ones((3, 2)), accumulator=32), "32 is no accumulator"),
+        (lambda f: f.dot(1.0, [2.0]), "at least one dimension"),
+        (lambda f: f.dot([1.0], 2.0), "at least one dimension"),
         (lambda f: Fused(group=7, fraction_bits=13, promotion=128), "must divide"),
         (lambda f: Fused(group=8, fraction_bits=60), "fraction_bits = 60"),
         (lambda f: Rounded(order="lanes"), "cannot have width 0"),
@@ -378,6 +348,29 @@ def test_scales_that_are_no_powers_of_two_do_not_align() -> None:
     scaled = Operand(np.ones((1, 4)), np.array([[1.5, 1.0]]), 2)
     with pytest.raises(RequestError, match="powers of two"):
         matmul(scaled, Operand(np.ones((4, 1))), accumulator="hopper-fp8")
+
+
+def test_formats_go_by_name_where_the_name_says_it_all() -> None:
+    f = form("fp8_e4m3")
+    x, y = np.array([[1.0, 2.75]]), np.array([[3.3], [1.0]])
+    assert (
+        f.matmul(x, y, other="int4", out="bf16").values == f.matmul(x, y, other=form("int4"), out=form("bf16")).values
+    )
+    assert f.add(1.0, 0.3, other="int4", out="bf16") == 1.0
+    assert f.fma(300.0, 3.0, 1.0, out="fp32") == 865.0  # 288 x 3 + 1
+    for call in (lambda: f.matmul(x, y, other="olive4"), lambda: f.mul(1.0, 2.0, out="olive4")):
+        with pytest.raises(UnknownNameError, match=r"give accelsim.dataformat\('olive4'\)"):
+            call()
+
+
+def test_every_nan_is_the_same() -> None:
+    f = form("bf16")
+    row, column = [[np.inf, 1.0]], [[0.0], [1.0]]
+    want = np.float32(np.nan).view(np.uint32)
+    for name in ("exact", "fp32", "bf16", "hopper-bf16", "cdna3"):
+        assert f.matmul(row, column, accumulator=name).values.view(np.uint32) == want
+    for made in (f.add(np.inf, -np.inf), f.mul(np.inf, 0.0), f.fma(1.0, -np.nan, 1.0)):
+        assert np.float32(made).view(np.uint32) == want
 
 
 def test_unknown_accumulators_are_named() -> None:

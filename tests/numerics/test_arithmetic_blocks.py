@@ -129,3 +129,36 @@ def test_promotion_multiplies_block_scales_in_fp32() -> None:
     assert np.allclose(made, f.matmul(x, y).values, rtol=2e-3, atol=1e-2)
     with pytest.raises(RequestError, match="promotions after 128"):
         dataformat("fp8_e4m3_g64").matmul(x, y, accumulator="hopper-fp8-promote128")
+
+
+@pytest.mark.parametrize("name", ["mxfp4", "nvfp4", "int4_g128", "int8_channel", "int8_tensor", "mx6"])
+def test_no_terms_give_c_with_scales_too(name: str) -> None:
+    f = dataformat(name)
+    a, b = f.encode(np.ones((2, 0)), axis=1), f.encode(np.ones((0, 3)), axis=0)
+    for accumulator_ in ("exact", "fp16-tree", "hopper-fp8"):
+        made = f.matmul(a, b, accumulator=accumulator_, c=[1.0, 2.0, 3.0]).values
+        assert np.array_equal(made, [[1, 2, 3]] * 2)
+        assert np.array_equal(f.matmul(a, b, accumulator=accumulator_).values, np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(("left", "right"), [("mxfp4", "nvfp4"), ("int4_g128", "mxfp8_e4m3"), ("mx6", "int8_channel")])
+def test_exact_products_of_different_blocks(left: str, right: str) -> None:
+    f, g = dataformat(left), dataformat(right)
+    x, y = f.encode(data(3, 83)), g.encode(data(83, 4, seed=1), axis=0)
+    a, b = operand(x, f, -1), operand(y, g, -2)
+    wide_a = a.values if a.scales is None else a.values * np.repeat(a.scales, a.length, axis=1)[:, :83]
+    wide_b = b.values if b.scales is None else b.values * np.repeat(b.scales, b.length, axis=0)[:83]
+    want = exactly(wide_a, wide_b)
+    for end in (a.end, b.end):
+        want = want if end is None else want * np.float32(end)
+    assert np.array_equal(f.matmul(x, y).values, want)
+
+
+def test_dot_rounds_again_only_where_it_is_told() -> None:
+    f = dataformat("mxfp4")
+    x, y = data(64, 3), data(64)
+    wrong = f.encode(x, axis=0)
+    with pytest.raises(RequestError, match="requantize=True"):
+        f.dot(wrong, y[:3])
+    made = f.dot(wrong, np.ones(3), requantize=True).values
+    assert np.array_equal(made, f.dot(f.decode(wrong), np.ones(3)).values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import ml_dtypes
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import accelsim
 from accelsim import catalog
 from accelsim.errors import DescriptionError, RequestError
-from accelsim.numerics import jit
+from accelsim.numerics import jit, registry
 from accelsim.numerics.policy import Policy, Stochastic
 from tests.numerics.scaled import assert_equal_to_reference, assert_packs, inputs
 
@@ -94,6 +95,30 @@ def test_numpy_alone_gives_the_same(name, monkeypatch):
         assert np.array_equal(again.codes, encoded.codes)
         assert np.array_equal(again.scales, encoded.scales)
         assert np.array_equal(plain.quantize(x), values, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["nf4_b64", "int4_g32", "fp4_e2m1_g16", "fp8_e4m3_g16"])
+def test_quotients_beside_ties_are_exact(name):
+    """Numbers next to a tie times the scale, whose quotient in float64 is the tie itself."""
+    made = accelsim.dataformat(name)
+    grid = registry.grid(made.record.element)
+    ties = np.array([float(grid.split(low, high)) for low, high in pairwise(grid.levels[1:-1])])
+    ties = ties[: len(ties) // 8 * 8].reshape(-1, 8)
+    x = np.zeros((len(ties), 10))
+    x[:, 0] = 0.7 + 0.01 * np.arange(len(ties))
+    scales = made.encode(x)
+    step = made.decode(scales)[:, :1] / float(grid.largest)
+    for toward in (-np.inf, np.inf):
+        x[:, 1:9] = np.nextafter(ties * step, toward)
+        assert_equal_to_reference(made.record, arrays=[x])
+
+
+def test_a_range_beside_a_tie_of_the_scale_is_exact():
+    """15 (1 + 2^-11) + 10^-30 over 15 lies above the middle of two fp16 numbers, the lower one even."""
+    x = np.array([[15 * (1 + 2.0**-11), -1e-30, 3.0, 7.5]])
+    made = accelsim.dataformat("uint4_g128_zp")
+    assert made.encode(x).scales.tolist() == [[0x3C01]]
+    assert_equal_to_reference(made.record, arrays=[x])
 
 
 # the standard's words

@@ -69,6 +69,15 @@ def test_codes_mean_what_they_mean_to_ml_dtypes(name):
     np.testing.assert_array_equal(np.signbit(mine)[mine == 0], np.signbit(theirs)[mine == 0])
 
 
+@pytest.mark.parametrize(("name", "dtype"), [("int4", ml_dtypes.int4), ("int2", ml_dtypes.int2)])
+def test_ml_dtypes_truncates_where_integers_round_here(name, dtype):
+    """The preset is one of floats: to integers, ml_dtypes casts as C does, toward zero, and wraps beyond the range."""
+    made = dataformat(name, "ml_dtypes")
+    x = np.arange(8 * made.values[0], 8 * made.values[-1] + 1, dtype=np.float32) / 8
+    np.testing.assert_array_equal(x.astype(dtype).astype(np.float32), np.trunc(x))
+    np.testing.assert_array_equal(made.quantize(x), np.rint(x))
+
+
 OCP = {
     "fp8_e4m3": format_info_ocp_e4m3, "fp8_e5m2": format_info_ocp_e5m2, "fp6_e2m3": format_info_ocp_e2m3,
     "fp6_e3m2": format_info_ocp_e3m2, "fp4_e2m1": format_info_ocp_e2m1,

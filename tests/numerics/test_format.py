@@ -11,6 +11,7 @@ import pytest
 import accelsim
 from accelsim.errors import DescriptionError, RequestError, UnknownNameError
 from accelsim.numerics.policy import Policy, Stochastic
+from accelsim.numerics.random import draws
 
 X = np.linspace(-9, 9, 60, dtype=np.float32).reshape(3, 4, 5)
 
@@ -201,6 +202,9 @@ def test_stochastic_rounding_depends_on_seed_and_place_only(name, monkeypatch):
     np.testing.assert_array_equal(made.quantize(np.asfortranarray(x)), whole)
     np.testing.assert_array_equal(made.quantize(x.astype(np.float64)), whole)
     np.testing.assert_array_equal(made.quantize(x[:50]), whole[:50])
+    given = draws(5, 0, x.size, 16).reshape(x.shape)
+    for row in range(0, 200, 23):
+        np.testing.assert_array_equal(made.quantize(x[row], random=given[row]), whole[row])
     monkeypatch.setenv("ACCELSIM_NUMBA", "0")
     np.testing.assert_array_equal(accelsim.dataformat(name, made.policy).quantize(x), whole)
     other = accelsim.dataformat(name, Policy(rounding=Stochastic(bits=16, seed=6))).quantize(x)

@@ -69,6 +69,27 @@ def test_nvfp4_is_the_published_sequence_of_fp32_steps(rounded):
     assert np.array_equal(made.quantize(x), values)
 
 
+def test_nvfp4_is_the_published_sequence_where_the_order_of_steps_shows():
+    """Block maxima and elements within a few floats of where a rounding is decided."""
+    near = np.arange(-4, 5).astype(np.int32)
+    amax = np.float32(5.4321)
+    g = np.float32(amax / np.float32(448 * 6))
+    values = np.arange(0x08, 0x7F, dtype=np.uint8).view(ml_dtypes.float8_e4m3fn).astype(np.float64)
+    scales = (values[1:] + values[:-1]) / 2 * 6 * float(g)
+    maxima = (scales.astype(np.float32).view(np.int32)[:, None] + near).view(np.float32)
+    fractions = np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0])
+    elements = (fractions * values[:-1, None]).astype(np.float32) * g
+    around = (elements[:, None, :].view(np.int32) + near[:, None]).view(np.float32)
+    x = np.zeros((*maxima.shape, 16), dtype=np.float32)
+    x[..., 0], x[..., 1:8], x[0, 0, 15] = maxima, np.minimum(around, maxima[..., None]), amax
+    x = x.reshape(-1, 16 * 9)
+    codes, block_scales, expected = published(x, amax)
+    encoded = accelsim.dataformat("nvfp4").encode(x)
+    assert np.array_equal(encoded.scales, block_scales)
+    assert np.array_equal(encoded.codes, codes)
+    assert np.array_equal(encoded.format.decode(encoded), expected)
+
+
 def test_small_blocks_get_the_smallest_normal_scale():
     x = np.zeros((1, 48), np.float32)
     x[0, 0], x[0, 16] = 448 * 6, 1e-3

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from accelsim.errors import RequestError
+from accelsim.errors import RequestError, UnknownNameError
 from accelsim.numerics import arrays, registry
 from accelsim.numerics.arithmetic.problem import Extent, extent
 from accelsim.numerics.encoded import Encoded
 from accelsim.numerics.fast.expansion import Floats
 from accelsim.spec.format import BlockFormat, FloatFormat, Format, P3109Format, TwoLevelBlockFormat
+from accelsim.spec.format.names import from_name
 
 if TYPE_CHECKING:
     from accelsim.numerics.format import DataFormat
 
 _LISTED_BITS = 16
+_NO_VECTOR = "a dot product takes at least one dimension"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class Operand:
             raise RequestError(f"scales of blocks need their length, and the other way round; length = {self.length}")
 
 
-def operand(x: ArrayLike | Encoded, form: DataFormat, axis: int, *, requantize: bool = False) -> Operand:
+def operand(x: ArrayLike | Encoded, form: DataFormat | str, axis: int, *, requantize: bool = False) -> Operand:
     """An operand from numbers, or from what `form.encode` gave.
 
     Args:
@@ -68,13 +70,34 @@ def operand(x: ArrayLike | Encoded, form: DataFormat, axis: int, *, requantize: 
     """
     if isinstance(x, Encoded):
         return _encoded(x, axis, requantize=requantize)
-    array = arrays.take(x).values.astype(np.float64)
+    form, array = named(form), arrays.take(x).values.astype(np.float64)
     if array.ndim < 2:
         raise RequestError(f"a matrix product takes at least two dimensions, not shape {array.shape}")
     if form.record.scaled:
         return _encoded(form.encode(array, axis=axis), axis, requantize=False)
     values = form.quantize(array)
     return Operand(values, least=_least(form.record), known=_known(form.record))
+
+
+def named(form: DataFormat | str) -> DataFormat:
+    """A format, or the one of a name that needs no file.
+
+    Raises:
+        RequestError: neither.
+        UnknownNameError: no such name.
+    """
+    from accelsim.numerics.format import DataFormat
+
+    if isinstance(form, DataFormat):
+        return form
+    given: object = form
+    if not isinstance(given, str):
+        raise RequestError(f"{given!r} is no format: give accelsim.dataformat(NAME), or a name such as 'fp32'")
+    try:
+        return DataFormat(from_name(given))
+    except UnknownNameError as error:
+        hint = f"{error.hint}; for a format that has a file give accelsim.dataformat({given!r})"
+        raise UnknownNameError("format", given, (), hint=hint) from None
 
 
 def _encoded(x: Encoded, axis: int, *, requantize: bool) -> Operand:
@@ -97,6 +120,8 @@ def _encoded(x: Encoded, axis: int, *, requantize: bool) -> Operand:
     scales = _decoded(record.scale, x.scales)
     more = {"least": _least(record.element), "known": _known(record.element)}
     if isinstance(record, BlockFormat) and record.granularity != "block":
+        if x.shape[at] == 0 and scales.ndim:
+            scales = np.ones((*x.shape[:at], 1, *x.shape[at + 1 :]))  # rows of no elements have no scales
         return Operand(values, end=scales, **more)  # type: ignore[arg-type]
     end = None if x.tensor_scale is None else np.asarray(x.tensor_scale, dtype=np.float64)
     least = _least(record.scale)
@@ -134,18 +159,25 @@ def _known(record: Format) -> Extent | None:
 def row(x: ArrayLike | Encoded) -> ArrayLike | Encoded:
     """[..., k] as [..., 1, k]."""
     if not isinstance(x, Encoded):
-        return np.asarray(x)[..., None, :]
+        return _vector(x)[..., None, :]
     return _widened(x, lambda array: array[..., None, :], x.axis + (x.axis == len(x.shape) - 1))
 
 
 def column(x: ArrayLike | Encoded) -> ArrayLike | Encoded:
     """[..., k] as [..., k, 1]."""
-    return _widened(x, lambda array: array[..., None], x.axis) if isinstance(x, Encoded) else np.asarray(x)[..., None]
+    return _widened(x, lambda array: array[..., None], x.axis) if isinstance(x, Encoded) else _vector(x)[..., None]
+
+
+def _vector(x: ArrayLike) -> NDArray[Any]:
+    array = np.asanyarray(x)
+    if array.ndim == 0:
+        raise RequestError(_NO_VECTOR)
+    return array
 
 
 def _widened(x: Encoded, change: Callable[[NDArray[Any]], NDArray[Any]], axis: int) -> Encoded:
     if not x.shape:
-        raise RequestError("a dot product takes at least one dimension")
+        raise RequestError(_NO_VECTOR)
     codes = change(x.codes)
     several = (None if part is None else change(part) if part.ndim else part for part in (x.scales, x.mask_or_indices))
     scales, indices = several

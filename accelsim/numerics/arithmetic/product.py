@@ -11,13 +11,12 @@ from accelsim.errors import RequestError
 from accelsim.numerics import arrays
 from accelsim.numerics.accumulator import FP32, AnyAccumulator, accumulator
 from accelsim.numerics.arithmetic.compute import compute
-from accelsim.numerics.arithmetic.operand import Operand, merged, spread
+from accelsim.numerics.arithmetic.operand import Operand, merged, named, spread
 from accelsim.numerics.arithmetic.problem import Problem, extent
 from accelsim.numerics.arithmetic.rounding import to_width
 from accelsim.numerics.encoded import Encoded
 from accelsim.numerics.fast.expansion import Floats, distil, to_odd, two_product, two_sum
 from accelsim.numerics.reference.arithmetic import Exponents
-from accelsim.spec.format.names import from_name
 
 if TYPE_CHECKING:
     from accelsim.numerics.format import DataFormat
@@ -52,7 +51,7 @@ def matmul(
     increasing k. Scales of whole tensors, rows and columns multiply at the end: the accumulator is rounded to fp32,
     times both such scales, whose product is rounded to fp32, with the result in fp32; c is then added in fp32, and
     not before. Presets of hardware may have an order of their own: see their records. With k = 0 the result is c or
-    zero. Infinities and NaN follow IEEE 754; a zero result is +0.
+    zero. Infinities and NaN follow IEEE 754; a zero result is +0, a NaN the positive quiet one where `out` has it.
 
     Args:
         a: [..., m, k].
@@ -65,7 +64,7 @@ def matmul(
         RequestError: shapes that do not fit, or terms or scales that the accumulator refuses.
         UnknownNameError: no such accumulator or format.
     """
-    how, target = _accumulator(accumulator), _target(out)
+    how, target = _accumulator(accumulator), named(out)
     k = a.values.shape[-1]
     if b.values.shape[-2] != k:
         raise RequestError(f"{a.values.shape} times {b.values.shape}: k is {k} on the left, {b.values.shape[-2]} right")
@@ -124,14 +123,9 @@ def _fp32(x: Floats) -> Floats:
     return to_width(np.asarray(x), FP32, "nearest-even", infinite=True)
 
 
-def _target(out: DataFormat | str) -> DataFormat:
-    from accelsim.numerics.format import DataFormat
-
-    return out if isinstance(out, DataFormat) else DataFormat(from_name(out))
-
-
 def _rounded(x: Floats, target: DataFormat) -> Values:
-    """Values, exact or odd, rounded to a format."""
+    """Values, exact or odd, rounded to a format; every NaN is the positive quiet one."""
+    x = np.where(np.isnan(x), np.nan, x)
     if target.name == "fp32":
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return np.asarray(x, dtype=np.float32) + np.float32(0)
@@ -144,14 +138,14 @@ def _rounded(x: Floats, target: DataFormat) -> Values:
 # single operations
 
 
-def numbers(x: ArrayLike | Encoded, form: DataFormat) -> Floats:
+def numbers(x: ArrayLike | Encoded, form: DataFormat | str) -> Floats:
     """The values of an operand of `add`, `mul` or `fma`: numbers rounded to the format, or an `Encoded` decoded."""
     if isinstance(x, Encoded):
         return np.asarray(x.format.decode(x, dtype=np.float64))
-    return np.asarray(form.quantize(arrays.take(x).values.astype(np.float64)))
+    return np.asarray(named(form).quantize(arrays.take(x).values.astype(np.float64)))
 
 
-def fused_sum(x: Floats, y: Floats | None, z: Floats | None, out: DataFormat) -> Values:
+def fused_sum(x: Floats, y: Floats | None, z: Floats | None, out: DataFormat | str) -> Values:
     """Exactly x y + z, rounded once to a format; without y x + z, without z x y. Signs of zeros follow IEEE 754.
 
     Raises:
@@ -175,7 +169,7 @@ def fused_sum(x: Floats, y: Floats | None, z: Floats | None, out: DataFormat) ->
         finite_ones = np.logical_and.reduce([np.isfinite(v) for v in parts])
         made = to_odd(*distil([np.where(finite_ones, v, 0.0) for v in parts]))
         made = np.where(finite_ones & (made != 0), made, plain)
-        return _converted(made, out)
+        return _converted(made, named(out))
 
 
 def _plain(x: Floats, times: bool, plus: bool, others: list[Floats]) -> Floats:
@@ -185,6 +179,6 @@ def _plain(x: Floats, times: bool, plus: bool, others: list[Floats]) -> Floats:
 
 
 def _converted(x: Floats, target: DataFormat) -> Values:
-    made: Floats = target.quantize(x)
+    made: Floats = target.quantize(np.where(np.isnan(x), np.nan, x))
     narrow = made.astype(np.float32)
     return narrow if np.array_equal(narrow, made, equal_nan=True) else made

@@ -14,7 +14,7 @@ from accelsim.numerics import packing
 from accelsim.numerics.fast import block_compiled, odd, tiles
 from accelsim.numerics.fast.block_compiled import Compiled
 from accelsim.numerics.fast.block_rules import BlockRules
-from accelsim.numerics.fast.codec import Draws, Floats
+from accelsim.numerics.fast.codec import Draws, Floats, widened
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
 from accelsim.numerics.packing import Codes
@@ -94,13 +94,13 @@ class BlockCodec(ScaledCodec):
         else:
             codes = self.rules.scales(x, length)
         parts = Parts(np.empty(x.shape, dtype=self.code_dtype), codes, offset, over)
-        self._divided(x, self._scales(parts), parts.codes, draws)
+        self._divided(x, self.rules.divisors(self._scales(parts)), parts.codes, draws)
         return parts
 
     def codes_at(self, x: Floats, scales: Codes, draws: Draws | None = None) -> Codes:
         """Codes of rows at given [rows, blocks] scale codes."""
         codes = np.empty(x.shape, dtype=self.code_dtype)
-        self._divided(x, self.rules.values(scales), codes, draws)
+        self._divided(x, self.rules.divisors(self.rules.values(scales)), codes, draws)
         return codes
 
     def _divided(self, x: Floats, scales: NDArray[np.float64], codes: Codes, draws: Draws | None) -> None:
@@ -110,7 +110,7 @@ class BlockCodec(ScaledCodec):
             self._elements(x[r, c], mine, codes[r, c], _from(draws, r.start * n + c.start))
 
     def _elements(self, x: Floats, scales: NDArray[np.float64], codes: Codes, draws: Draws | None) -> None:
-        wide = x.astype(np.float64)
+        wide = widened(x)
         if x.dtype == np.float32 and self._plain:
             with np.errstate(all="ignore"):
                 quotient = np.where(scales == 0, np.copysign(0.0, wide), wide / scales)

@@ -33,7 +33,7 @@ class Compiled:
     def usual(self) -> bool:
         """Whether rounding and signs are those of the kernels."""
         policy, record = self.codec.policy, self.record
-        plain = policy.rounding == "nearest-even" and policy.nan in ("code", "error")
+        plain = policy.rounding == "nearest-even" and policy.nan in ("code", "error") and policy.blocks == "exact"
         whole = isinstance(self.element, IntegerFormat) and self.element.bits <= 16 and self.element.signed
         return plain and not record.zero_point and not record.scale_length and (whole or self.float)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from math import ceil
 from typing import Any, Final
 
@@ -12,17 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.fast import odd, tiles
-from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats
+from accelsim.numerics.fast.codec import Draws, ElementCodec, Floats, widened
 from accelsim.numerics.fast.integer import IntegerCodec
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy
 from accelsim.numerics.reference import blocks
 from accelsim.numerics.reference.block import CLIPS, BlockReference
+from accelsim.numerics.reference.shared_exponent import ENDLESS, LEAST_PEAK, divisor, slack
 
 NEAR: Final = 1e-9
 """Relative difference below which sums of binary64 do not decide, but fractions do."""
 
 _VANISHING: Final = 1e-130
+_FAR: Final = 1100
+"""Beyond the exponent of any float64."""
 
 
 class BlockRules:
@@ -86,12 +89,16 @@ class BlockRules:
     # rules of OCP MX
 
     def _shared(self, x: Floats) -> Codes:
-        amax = tiles.largest(x).astype(np.float64)
+        amax = widened(tiles.largest(x))
         lost = np.isnan(amax)
         if lost.any():
-            amax = np.where(lost, tiles.largest(np.where(np.isnan(x), x.dtype.type(0), x)).astype(np.float64), amax)
+            amax = np.where(lost, widened(tiles.largest(np.where(np.isnan(x), x.dtype.type(0), x))), amax)
         nan = self.reference.scale.nan(False, False)
         infinite = np.isinf(amax)
+        if self.policy.blocks == "torchao" and self.record.scale_rule != "rceil":
+            amax, infinite = np.where(infinite, float(ENDLESS), amax), np.zeros_like(infinite)
+        elif self.policy.blocks == "microxcaling":
+            amax = np.where(amax == 0, float(LEAST_PEAK), amax)
         amax = np.where(infinite, 0.0, amax)
         power = self._exponent(amax)
         codes = self.codes(np.where(amax == 0, 0.0, np.ldexp(1.0, np.clip(power, -1000, 1000))))
@@ -107,18 +114,35 @@ class BlockRules:
         return codes
 
     def _exponent(self, amax: NDArray[np.float64]) -> NDArray[np.int64]:
+        how = self.policy.blocks
+        if self.record.scale_rule == "rceil" and how == "torchao":
+            with np.errstate(over="ignore", under="ignore"):
+                near = odd.quotient(amax, np.float64(self.limit)).astype(np.float32).astype(np.float64)
+            mantissa, above = np.frexp(near)
+            e = above.astype(np.int64) - 1
+            return np.where(near == 0, -_FAR, np.where(np.isinf(near), _FAR, e + (2 * mantissa - 1 > _above(e))))
         mantissa, above = np.frexp(amax)
         own, place = np.frexp(self.limit)
         power = above.astype(np.int64) - int(place)
         match self.record.scale_rule:
+            case "floor":
+                if how == "microxcaling":
+                    power += 1 - mantissa <= _below(above)
             case "ceil":
                 power += mantissa != 0.5
             case "even":
-                bits = blocks.mantissa_bits(self.record.element, self.reference.element)
-                power += 2 * mantissa >= 2 - 2.0 ** (-bits - 1)
+                power += 2 * mantissa >= 2 - 2.0 ** (-self.reference.mantissa - 1)
             case "rceil":
                 power += mantissa > own
         return power
+
+    def divisors(self, scales: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What elements are divided by, for values of scales."""
+        if self.policy.blocks != "torchao":
+            return scales
+        smallest = self.reference.scale.smallest
+        instead = divisor(smallest, smallest, self.record.scale_rule, "torchao")
+        return np.where(scales == float(smallest), float(instead), scales)
 
     # all others
 
@@ -298,6 +322,23 @@ class BlockRules:
         cut = self._above.storage_bytes(count)
         offset = self.above(self._above.unpack(data[cut:], 1))[0]
         return self._above.unpack(data[:cut], count), float(offset)
+
+
+@cache
+def _slacks(below: bool) -> NDArray[np.float64]:
+    """`slack` of every exponent from -FAR to FAR, as the largest float64 that is not more."""
+    exact = [slack(k, below) for k in range(-_FAR, _FAR + 1)]
+    near = np.array([float(s) for s in exact])
+    more = np.array([Fraction(float(n)) > s for n, s in zip(near, exact, strict=True)])
+    return np.where(more, np.nextafter(near, 0.0), near)
+
+
+def _below(k: NDArray[Any]) -> NDArray[np.float64]:
+    return _slacks(True).take(k + _FAR)
+
+
+def _above(k: NDArray[Any]) -> NDArray[np.float64]:
+    return _slacks(False).take(k + _FAR)
 
 
 def unsure(least: NDArray[np.float64], finite: NDArray[np.float64]) -> NDArray[np.bool_]:

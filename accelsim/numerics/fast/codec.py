@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
@@ -120,6 +121,16 @@ class ElementCodec(ABC):
     def _decoded32(self) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
             return self.decoded.astype(np.float32)
+
+    @property
+    def _only_rounded(self) -> bool:
+        """Whether -0 itself loses its sign while what is rounded to zero keeps it."""
+        return self.policy.zero == "rounded"
+
+    @property
+    def _of_specials(self) -> Policy:
+        """The policy for special values, of which -0 stands for whatever is rounded to it."""
+        return replace(self.policy, zero="keep") if self._only_rounded else self.policy
 
     def _refused(self, x: Floats) -> bool:
         if self.policy.nan != "error":

@@ -49,7 +49,7 @@ class FloatCodec(ElementCodec):
 
     def _special(self, value: Special) -> int:
         nan = value in (Special.NAN, Special.NEGATIVE_NAN)
-        return 0 if nan and self.policy.nan == "error" else encode(self.grid, value, self.policy)
+        return 0 if nan and self.policy.nan == "error" else encode(self.grid, value, self._of_specials)
 
     @cached_property
     def _specials(self) -> tuple[int, ...]:
@@ -69,6 +69,8 @@ class FloatCodec(ElementCodec):
         if self._signed:
             code = number | (minus.astype(np.uint64) << np.uint64(self._sign_shift))
             code[(number == 0) & minus] = negative_zero
+            if self._only_rounded:
+                code[wide == 0] = 0
         else:
             code, over = number, over | (minus & (number != 0))
         code[over] = np.where(minus[over], np.uint64(below), np.uint64(above))
@@ -84,8 +86,11 @@ class FloatCodec(ElementCodec):
         """Numbers of the magnitudes that float64 values round to, without an upper end."""
         field = ((bits >> np.uint64(52)) & _EXPONENT).astype(np.int64)
         whole = (bits & _MANTISSA) | np.where(field > 0, _HIDDEN, np.uint64(0))
-        binade = np.maximum(np.maximum(field, 1) - 1023, self._first)
-        drop = binade - self._mantissa - (np.maximum(field, 1) - 1075)  # bits below the quantum, at least 22
+        place = np.maximum(field, 1)
+        if self._first < -1022:
+            whole, place = _raised(whole, place, self._first + 1023)
+        binade = np.maximum(place - 1023, self._first)
+        drop = binade - self._mantissa - (place - 1075)  # bits below the quantum, at least 22
         shift = np.minimum(drop, 60).astype(np.uint64)  # beyond 54, nothing is left but a sticky rest
         kept = whole >> shift
         rest = whole - (kept << shift)
@@ -187,6 +192,7 @@ class FloatCodec(ElementCodec):
         return (
             self.policy.rounding == "nearest-even"
             and self.policy.nan in ("code", "error")
+            and not self._only_rounded
             and self._signed
             and 0 < self._mantissa < 23
             and self._first >= -126
@@ -242,7 +248,7 @@ class FloatCodec(ElementCodec):
         """Write the codes of x; True if it met a NaN and the policy calls that an error."""
         if self._binary32 and x.dtype == np.float32 and not np.isnan(x).any():
             codes[...] = x.view(np.uint32)
-            if not self._keep:
+            if not self._keep or self._only_rounded:
                 codes[x == 0] = 0
             codes[np.isposinf(x)], codes[np.isneginf(x)] = self._specials[0], self._specials[1]
             return False
@@ -254,3 +260,12 @@ class FloatCodec(ElementCodec):
         nans = nan, np.uint32(0xFFFFFFFF if nan != negative_nan else 0)
         ends = np.uint32(self._sign_shift), np.uint32(self._finite), above, *nans, np.uint32(self._keep)
         return self._run(float_kernels.encode32, x, codes, (*places, *ends))
+
+
+def _raised(
+    whole: NDArray[np.uint64], place: NDArray[np.int64], lowest: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Subnormal float64 moved up to their leading bit, or to the lowest place, for formats that go on below them."""
+    missing = 53 - np.frexp(whole.astype(np.float64))[1]
+    shift = np.minimum(missing, place - lowest)
+    return whole << shift.astype(np.uint64), place - shift

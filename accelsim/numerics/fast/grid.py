@@ -69,7 +69,7 @@ class GridCodec(ElementCodec):
 
     def _special(self, value: Exact) -> int:
         nan = value in (Special.NAN, Special.NEGATIVE_NAN)
-        return 0 if nan and self.policy.nan == "error" else encode(self.grid, value, self.policy)
+        return 0 if nan and self.policy.nan == "error" else encode(self.grid, value, self._of_specials)
 
     @cached_property
     def _specials(self) -> tuple[int, ...]:
@@ -91,6 +91,8 @@ class GridCodec(ElementCodec):
         zero = self._special(Fraction(0))
         if negative_zero != zero:
             codes[minus & (codes == zero) & ~np.isnan(x)] = negative_zero
+        if self._only_rounded:
+            codes[x == 0] = zero
         return codes
 
     @cached_property
@@ -143,7 +145,7 @@ class GridCodec(ElementCodec):
 
     def encode(self, x: Floats, codes: Codes, draws: Draws | None = None) -> bool:
         """Write the codes of x; True if it met a NaN and the policy calls that an error."""
-        if draws or not jit.enabled() or x.dtype != np.float32:
+        if draws or not jit.enabled() or x.dtype != np.float32 or (self._only_rounded and self.table is None):
             return super().encode(x, codes, draws)
         seen = self._refused(x)
         if self.table is not None:

@@ -62,7 +62,10 @@ class OutlierListCodec(ScaledCodec):
             return self._by_centroids(wide, x.shape, draws)
         cut, scale = self._chosen(wide, settings.get("tensor_scale"))
         marks = outlier_search.marked(wide, Fraction(0), cut, self.record)
-        codes = self._codes(odd.quotient(wide, np.float64(scale)), marks, self.normal, draws)
+        quotients = np.empty_like(wide)
+        for _, part in tiles.tiles(1, wide.size):  # in the cache
+            quotients[part] = odd.quotient(wide[part], np.float64(scale))
+        codes = self._codes(quotients, marks, self.normal, draws)
         return Parts(codes.reshape(x.shape), None, scale, marks.reshape(x.shape))
 
     def _by_centroids(self, x: NDArray[np.float64], shape: tuple[int, ...], draws: Draws | None) -> Parts:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from accelsim.errors import RequestError
 from accelsim.numerics import packing
 from accelsim.numerics.fast import odd, tiles
-from accelsim.numerics.fast.codec import Draws, Floats
+from accelsim.numerics.fast.codec import Draws, Floats, widened
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, policy_of
 from accelsim.numerics.reference import blocks
-from accelsim.numerics.reference.outlier_pair import OutlierPairReference
+from accelsim.numerics.reference.outlier_pair import OUTWARD, OutlierPairReference
 from accelsim.spec.format import OutlierPairFormat
 
 _NEAR: Final = 1e-10
@@ -56,7 +56,7 @@ class OutlierPairCodec(ScaledCodec):
             if scale <= 0:
                 raise RequestError(f"tensor_scale = {given}: must be a positive {self.record.scale.name}")
             return scale
-        finite = x[np.isfinite(x)].astype(np.float64)
+        finite = widened(x[np.isfinite(x)])
         if not finite.any():
             return 1.0
         with np.errstate(over="ignore"):
@@ -76,7 +76,7 @@ class OutlierPairCodec(ScaledCodec):
         for r, c in tiles.tiles(x.shape[0], x.shape[1], 2):
             start = r.start * x.shape[1] + c.start
             source = None if draws is None else lambda first, count, at=start: draws(at + first, count)
-            codes[r, c], marks[r, c] = self._tile(odd.quotient(x[r, c].astype(np.float64), np.float64(scale)), source)
+            codes[r, c], marks[r, c] = self._tile(odd.quotient(widened(x[r, c]), np.float64(scale)), source)
         return Parts(codes, None, scale, marks)
 
     def _tile(self, q: NDArray[np.float64], draws: Draws | None) -> tuple[Codes, NDArray[np.bool_]]:
@@ -84,7 +84,7 @@ class OutlierPairCodec(ScaledCodec):
         self.normal.encode(q.reshape(-1), normal, draws)
         codes = normal.reshape(q.shape)
         magnitude = np.where(np.isnan(q), 0.0, np.abs(q))
-        mark = magnitude > self._edge
+        mark = magnitude >= self._edge if self.policy.rounding in OUTWARD else magnitude > self._edge
         whole = q.shape[1] // 2 * 2
         mark[:, whole:] = False
         first, second = mark[:, 0:whole:2], mark[:, 1:whole:2]

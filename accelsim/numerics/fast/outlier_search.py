@@ -121,38 +121,32 @@ def marked(x: _Array, centre: Fraction, cut: Fraction | None, record: OutlierLis
     marks = np.zeros(x.size, dtype=bool)
     if cut is None or x.size == 0:
         return marks
-    candidates = (x > _floor(centre + cut)) | (x < -_floor(cut - centre))
-    if not candidates.any():
+    at = np.flatnonzero((x > _floor(centre + cut)) | (x < -_floor(cut - centre)))
+    if at.size == 0:
         return marks
-    page = min(record.page, x.size)
-    pages = -(-x.size // page)
-    flat = np.full(pages * page, -1.0)
     with np.errstate(invalid="ignore", over="ignore"):
-        flat[: x.size] = np.where(candidates, np.abs(x - float(centre)), -1.0)
-    rooms = np.full(pages, record.room(page))
-    if x.size % page:
-        rooms[-1] = record.room(x.size % page)
-    keys = flat.reshape(pages, page)
-    order = np.argsort(-keys, axis=1, kind="stable")
+        keys = np.abs(x[at] - float(centre))
+    page = at // record.page
+    order = np.lexsort((-keys, page))  # stable: earlier ones first
+    counts = np.bincount(page)
+    starts = np.cumsum(counts) - counts
+    rooms = np.full(counts.size, record.room(min(record.page, x.size)))
+    if x.size % record.page and counts.size == -(-x.size // record.page):
+        rooms[-1] = record.room(x.size % record.page)
     if centre:
-        _settle(x, keys, order, rooms, centre)
-    places = order[:, : rooms.max()]
-    kept = (np.arange(places.shape[1]) < rooms[:, None]) & (np.take_along_axis(keys, places, axis=1) >= 0)
-    marks[(places + np.arange(pages)[:, None] * page)[kept]] = True
+        for p in np.flatnonzero(counts > rooms).tolist():
+            _settle(x[at], keys, order[starts[p] : starts[p] + counts[p]], int(rooms[p]), centre)
+    rank = np.arange(at.size) - np.repeat(starts, counts)
+    marks[at[order[rank < np.repeat(rooms, counts)]]] = True
     return marks
 
 
-def _settle(x: _Array, keys: _Array, order: _Order, rooms: _Order, centre: Fraction) -> None:
+def _settle(x: _Array, keys: _Array, order: _Order, room: int, centre: Fraction) -> None:
     """Where the room of a page ends among equal rounded distances, put the exactly farthest first."""
-    page = keys.shape[1]
-    for p in range(len(keys)):
-        room = int(rooms[p])
-        if room >= page or keys[p, order[p, room]] != (end := keys[p, order[p, room - 1]]) or end < 0:
-            continue
-        equal = np.flatnonzero(keys[p, order[p]] == end)
-        mine = x[p * page : (p + 1) * page].tolist()
-        exact = sorted(order[p, equal].tolist(), key=lambda i: (-distance(tiles.exact(mine[i]), centre), i))
-        order[p, equal] = exact
+    end = keys[order[room - 1]]
+    if keys[order[room]] == end:
+        equal = np.flatnonzero(keys[order] == end)
+        order[equal] = sorted(order[equal].tolist(), key=lambda i: (-distance(tiles.exact(float(x[i])), centre), i))
 
 
 def _floor(x: Fraction) -> float:

@@ -15,9 +15,9 @@ from accelsim.numerics.reference.blocks import INFINITIES, NANS, scale_code
 from accelsim.numerics.reference.float import exponent, power
 from accelsim.numerics.reference.grid import Exact, Special, encode, round_to
 from accelsim.numerics.reference.scaled import ExactParts, ScaledReference
+from accelsim.numerics.reference.shared_exponent import ENDLESS, LEAST_PEAK, SHARED_EXPONENT, divisor, shared_exponent
 from accelsim.spec.format import BlockFormat
 
-SHARED_EXPONENT: Final = ("floor", "ceil", "even", "rceil")
 CLIPS: Final = tuple(Fraction(100 - step, 100) for step in range(80))
 """Scales that rule `mse` tries, in units of that of rule `absmax`."""
 
@@ -36,6 +36,8 @@ class BlockReference(ScaledReference):
 
     Attributes:
         element, scale: grids.
+        limit: what the largest magnitude of a block is mapped to.
+        mantissa: bits of an element below the leading one, for rule `even`.
         default_overflow, has_infinity, has_nan, has_negative_zero: what a policy may ask for.
     """
 
@@ -48,8 +50,8 @@ class BlockReference(ScaledReference):
         self.shared = record.scale_rule in SHARED_EXPONENT
         self.above = blocks.grid_of(record.scale_scale) if record.scale_scale else None
         self.zero_point = blocks.grid_of(record.zero_point) if record.zero_point else None
-        if record.scale_rule == "even":
-            blocks.mantissa_bits(record.element, self.element)
+        even = record.scale_rule == "even"
+        self.mantissa = blocks.mantissa_bits(record.element, self.element) if even else 0
 
     @property
     def has_infinity(self) -> bool:
@@ -141,27 +143,17 @@ class BlockReference(ScaledReference):
         amax = max(blocks.magnitudes(block), default=Fraction(0))
         rule = policy.overflow if policy.infinity == "overflow" else policy.infinity
         if blocks.any_of(block, INFINITIES):
-            return nan if rule == "nan" and nan is not None else self.scale.code(self.scale.largest)
+            if policy.blocks != "torchao" or self.record.scale_rule == "rceil":
+                return nan if rule == "nan" and nan is not None else self.scale.code(self.scale.largest)
+            amax = ENDLESS
         if amax == 0:
-            return scale_code(self.scale, amax)
-        scale = power(self._rule(amax))
+            if policy.blocks != "microxcaling":
+                return scale_code(self.scale, amax)
+            amax = LEAST_PEAK
+        scale = power(shared_exponent(self.record.scale_rule, amax, self.limit, self.mantissa, policy.blocks))
         if scale > self.scale.largest and policy.overflow == "nan" and nan is not None:
             return nan
         return scale_code(self.scale, scale)
-
-    def _rule(self, amax: Fraction) -> int:
-        e = exponent(amax)
-        match self.record.scale_rule:
-            case "ceil":
-                e += amax != power(e)
-            case "even":
-                mantissa = blocks.mantissa_bits(self.record.element, self.element)
-                e += amax * power(-e) >= 2 - power(-mantissa - 1)
-            case "rceil":
-                ratio = amax / self.limit
-                e = exponent(ratio)
-                return e + (ratio != power(e))
-        return e - exponent(self.limit)
 
     def _exact(self, block: Sequence[Exact]) -> Fraction:
         """The scale before it is rounded to its format."""
@@ -221,7 +213,10 @@ class BlockReference(ScaledReference):
     # elements
 
     def _codes(self, block: Sequence[Exact], code: int, point: int | None, policy: Policy) -> list[int]:
-        return self._rounded(block, self.scale.value(code), point, policy)
+        scale = self.scale.value(code)
+        if self.shared and isinstance(scale, Fraction):
+            scale = divisor(scale, self.scale.smallest, self.record.scale_rule, policy.blocks)
+        return self._rounded(block, scale, point, policy)
 
     def _rounded(self, block: Sequence[Exact], scale: Exact, point: int | None, policy: Policy) -> list[int]:
         if scale in NANS:

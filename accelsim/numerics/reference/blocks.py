@@ -97,6 +97,7 @@ def element_policy(policy: Policy, grid: Grid) -> Policy:
         overflow=policy.overflow if policy.overflow != "nan" or grid.has_nan else "saturate",
         infinity=policy.infinity if policy.infinity != "nan" or grid.has_nan else "saturate",
         nan=policy.nan if policy.nan != "code" or grid.has_nan else "zero",
+        blocks="exact",
     )
 
 

@@ -193,7 +193,7 @@ def encode(grid: Grid, x: Exact, policy: Policy, draw: int = 0) -> int:
         rule = policy.overflow if policy.infinity == "overflow" else policy.infinity
         return _beyond(grid, policy, str(rule), x is Special.NEGATIVE_INFINITY)
     if isinstance(x, Special):
-        return _zero(grid, policy, True, draw)
+        return _zero(grid, policy, policy.zero == "keep", draw)
     rounded = round_to(grid, x, policy, draw)
     if rounded > grid.largest or rounded < grid.smallest:
         return _beyond(grid, policy, str(policy.overflow), rounded < grid.smallest)
@@ -228,7 +228,7 @@ def round_to(grid: Grid, x: Fraction, policy: Policy, draw: int = 0) -> Fraction
 
 def _nan(grid: Grid, policy: Policy, negative: bool) -> int:
     if policy.nan == "code":
-        found = grid.nan(negative and policy.nan_sign == "keep", policy.nan_code == "ones")
+        found = grid.nan(_nan_sign(policy, negative), policy.nan_code == "ones")
         if found is not None:
             return found
     if policy.nan == "max":
@@ -240,7 +240,7 @@ def _nan(grid: Grid, policy: Policy, negative: bool) -> int:
 
 def _beyond(grid: Grid, policy: Policy, rule: str, negative: bool) -> int:
     infinity = grid.infinity(negative)
-    nan = grid.nan(negative and policy.nan_sign == "keep", policy.nan_code == "ones")
+    nan = grid.nan(_nan_sign(policy, negative), policy.nan_code == "ones")
     if rule == "infinity" and infinity is not None:
         return infinity
     if rule == "nan" and nan is not None:
@@ -249,8 +249,12 @@ def _beyond(grid: Grid, policy: Policy, rule: str, negative: bool) -> int:
     return _zero(grid, policy, negative) if end == 0 else grid.code(end)
 
 
+def _nan_sign(policy: Policy, negative: bool) -> bool:
+    return policy.nan_sign == "set" or (negative and policy.nan_sign == "keep")
+
+
 def _zero(grid: Grid, policy: Policy, negative: bool, draw: int = 0) -> int:
-    if negative and policy.zero == "keep" and grid.negative_zero is not None:
+    if negative and policy.zero != "positive" and grid.negative_zero is not None:
         return grid.negative_zero
     return encode_zero(grid, policy, draw)
 

@@ -27,6 +27,11 @@ def _ln2() -> int:
     return total >> spare
 
 
+def ln2() -> Fraction:
+    """The natural logarithm of 2, within 2^-180."""
+    return Fraction(_ln2(), _ONE)
+
+
 def _exp(x: int) -> int:
     """2^192 exp(x / 2^192) for 0 <= x < 2^192, by the series of x / 2^16."""
     small = x >> 16

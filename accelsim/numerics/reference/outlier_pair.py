@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Final
 
 from accelsim.errors import RequestError
 from accelsim.numerics.policy import Overflow, Policy, policy_of
@@ -13,6 +14,9 @@ from accelsim.numerics.reference.blocks import NANS, quotient
 from accelsim.numerics.reference.grid import Exact, Special, encode
 from accelsim.numerics.reference.scaled import ExactParts, ScaledReference
 from accelsim.spec.format import OutlierPairFormat
+
+OUTWARD: Final = ("nearest-away", "nearest-up")
+"""Roundings under which the edge itself is an outlier; of both signs, as in the authors' code."""
 
 
 def build(record: OutlierPairFormat) -> OutlierPairReference:
@@ -27,7 +31,7 @@ class OutlierPairReference(ScaledReference):
 
     Attributes:
         normal, outlier, scale: grids.
-        edge: magnitudes above it, in units of the scale, are outliers.
+        edge: magnitudes above it, in units of the scale, are outliers; under some roundings it is one, too.
     """
 
     default_overflow: Overflow = "saturate"
@@ -94,7 +98,8 @@ class OutlierPairReference(ScaledReference):
 
     def _pair(self, pair: list[Exact], policy: Policy) -> tuple[list[int], list[int]]:
         rules = replace(policy, zero="positive", infinity="overflow", overflow="saturate")
-        wide = [i for i, x in enumerate(pair) if self._magnitude(x) > self.edge]
+        outward = policy.rounding in OUTWARD
+        wide = [i for i, x in enumerate(pair) if (m := self._magnitude(x)) > self.edge or (outward and m == self.edge)]
         if not wide or len(pair) == 1:
             return [encode(self.normal, x, rules) for x in pair], [0] * len(pair)
         kept = wide[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from accelsim.spec.format.base import Format, Lookup
 from accelsim.spec.format.outliers import OutlierListFormat, OutlierPairFormat
 from accelsim.spec.format.plain import FloatFormat, IntegerFormat, P3109Format
+from accelsim.spec.format.prepacked import PrepackedFormat
 from accelsim.spec.format.scaled import BlockFormat, GgufFormat, MicroexponentFormat, TwoLevelBlockFormat
 from accelsim.spec.format.tapered import (
     AbfloatFormat,
@@ -23,6 +24,7 @@ _RECORDS: tuple[type[Format], ...] = (
     FloatFormat, P3109Format, IntegerFormat, PositFormat, TakumFormat, HiF8Format, LnsFormat, FlintFormat, DybitFormat,
     PowerOfTwoFormat, AbfloatFormat, CodebookFormat, AdaptivFloatFormat, CFloatFormat, AdaptiveFormat, BlockFormat,
     TwoLevelBlockFormat, MicroexponentFormat, GgufFormat, OutlierPairFormat, OutlierListFormat,
+    PrepackedFormat,
 )  # fmt: skip
 
 KINDS: dict[str, type[Format]] = {record.model_fields["kind"].default: record for record in _RECORDS}
@@ -51,6 +53,7 @@ __all__ = [
     "P3109Format",
     "PositFormat",
     "PowerOfTwoFormat",
+    "PrepackedFormat",
     "TakumFormat",
     "TwoLevelBlockFormat",
 ]

@@ -14,13 +14,13 @@ from accelsim.spec.faults import faults_of
 from accelsim.spec.format.base import Format, Lookup
 from accelsim.spec.format.plain import FloatFormat, IntegerFormat, P3109Format
 from accelsim.spec.format.scaled import BlockFormat
-from accelsim.spec.format.tapered import DybitFormat, FlintFormat, PositFormat, TakumFormat
+from accelsim.spec.format.tapered import DybitFormat, FlintFormat, PositFormat, PowerOfTwoFormat, TakumFormat
 
 HINT: Final = (
-    "without a file: int3 uint4 e3m2 fp8_e4m3_fnuz posit6 posit8_es0 takum16 flint3u dybit4 binary8p3se, "
-    "and int4_g128 fp8_e4m3_tensor flint4_channel"
+    "without a file: int3 uint4 e3m2 fp8_e4m3_fnuz posit6 posit8_es0 takum16 flint3u dybit4 pot5 binary8p3se, "
+    "int4_g128 uint4_g64_zp fp8_e4m3_tensor flint4_channel, and mxfp8_e4m3_even mxint4_rceil"
 )
-_GRANULARITY: Final = re.compile(r"(?P<base>.+)_(?:(?P<whole>tensor|channel)|g(?P<length>[1-9]\d*))")
+_GRANULARITY: Final = re.compile(r"(?P<base>.+)_(?:(?P<whole>tensor|channel)|g(?P<length>[1-9]\d*))(?P<zero>_zp)?")
 
 
 def from_name(name: str, lookup: Lookup | None = None) -> Format:
@@ -40,7 +40,7 @@ def from_name(name: str, lookup: Lookup | None = None) -> Format:
             return _checked(name, partial(make, name, found))
     if found := _GRANULARITY.fullmatch(name):
         base = (lookup or from_name)(found["base"])
-        return _checked(name, partial(_granular, name, base, found["whole"] or "block", found["length"]))
+        return _checked(name, partial(_granular, name, base, found))
     raise UnknownNameError("format", name, (), hint=HINT)
 
 
@@ -132,15 +132,36 @@ def _dybit(name: str, found: re.Match[str]) -> Format:
     return record.model_copy(update={"status": "assumed"})  # the table is not checked against the paper
 
 
-def _granular(name: str, base: Format, whole: str, length: str | None) -> Format:
+def _powers(name: str, found: re.Match[str]) -> Format:
+    made = _sourced(name, "powers of two" if not found["a"] else "sums of two powers of two")
+    terms = 2 if found["a"] else 1
+    return PowerOfTwoFormat(**made, bits=int(found["bits"]), signed=not found["u"], terms=terms)
+
+
+def _granular(name: str, base: Format, found: re.Match[str]) -> Format:
     """A plain format with an absolute-maximum scale: fp16 for a group, fp32 for a tensor or channel."""
+    length = found["length"]
     return BlockFormat(
         **_sourced(name, f"{base.name} with a scale"),
         element=base,
-        granularity=whole,  # type: ignore[arg-type]
+        granularity=found["whole"] or "block",  # type: ignore[arg-type]  # one of the three, by the pattern
         length=int(length) if length else None,
         scale=_HALF if length else _SINGLE,
         scale_rule="absmax",
+        zero_point=base if found["zero"] else None,
+    )
+
+
+def _mx(name: str, found: re.Match[str]) -> Format:
+    """32 elements under an E8M0 scale, as the OCP has it; integers with the point behind the first bit."""
+    rule, whole = found["rule"] or "floor", int(found["int"] or 0)
+    fields = "fp4_e2m1" if found["fp4"] else f"int{whole}_f{whole - 2}_symmetric" if whole else found["float"]
+    return BlockFormat(
+        **_sourced(name.removesuffix("_floor"), "blocks of OCP MX"),
+        element=from_name(fields),
+        length=32,
+        scale=_exponent_only(8),
+        scale_rule=rule,  # type: ignore[arg-type]  # one of the four, by the pattern
     )
 
 
@@ -169,4 +190,6 @@ _FAMILIES: Final[tuple[tuple[str, Callable[[str, re.Match[str]], Format]], ...]]
     (r"takum(?P<log>_log)?(?P<bits>[1-9]\d?)", _takum),
     (r"flint(?P<bits>\d)(?P<u>u?)", _flint),
     (r"dybit(?P<bits>\d)(?P<u>u?)", _dybit),
+    (r"(?P<a>a?)pot(?P<bits>\d)(?P<u>u?)", _powers),
+    (r"mx(?:(?P<fp4>fp4)|(?P<float>fp\d_e\d+m\d+)|int(?P<int>[2-9]))(?:_(?P<rule>floor|ceil|even|rceil))?", _mx),
 )
