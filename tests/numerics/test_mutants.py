@@ -90,7 +90,7 @@ FLOATS = (
         PACKED, {"name": "tf32", "count": 7},
     ),
     Mutant(
-        "ties away, compiled", "fast.float_kernels:encode32", "half + ((a >> shift) & one)", "half + one",
+        "ties away, compiled", "fast.float_kernels:encode32", "a + half + odd", "a + half + one",
         DECIDED, {"name": "fp8_e4m3", "double": False, **COMPILED}, compiled=True,
     ),
     Mutant(
@@ -105,14 +105,12 @@ FLOATS = (
 
 GRIDS = (
     Mutant(
-        "double rounding through bf16", "fast.grid_kernels:by_table",
-        "(u >> np.uint32(16)) | np.uint32((u & np.uint32(0xFFFF)) != 0)",
-        "(u + np.uint32(0x7FFF) + ((u >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)",
+        "double rounding through bf16", "fast.grid_kernels:codes_by_table", "u = bits[i]",
+        "u = np.uint32(bits[i] + np.uint32(0x7FFF) + ((bits[i] >> np.uint32(16)) & np.uint32(1))) & 0xFFFF0000",
         DECIDED, {"name": "flint4", "double": False, **COMPILED}, compiled=True,
     ),
     Mutant(
-        "the sticky bit of the table dropped", "fast.grid_kernels:by_table",
-        "np.uint32((u & np.uint32(0xFFFF)) != 0)", "np.uint32(0)",
+        "the sticky bit of the table dropped", "fast.grid_kernels:codes_by_table", "np.uint32(0x10000)", "np.uint32(0)",
         DECIDED, {"name": "flint4", "double": False, **COMPILED}, compiled=True,
     ),
     Mutant(
@@ -120,8 +118,12 @@ GRIDS = (
         DECIDED, {"name": "nf4", "double": False, **NUMPY},
     ),
     Mutant(
-        "a tie on the wrong side of the search", "fast.grid_kernels:encode_by_search", "steps[middle] <= value",
-        "steps[middle] < value", DECIDED, {"name": "nf4", "double": False, **COMPILED}, compiled=True,
+        "a tie on the wrong side of a step", "fast.grid_kernels:by_one_step", "x[i] >= steps[run]",
+        "x[i] > steps[run]", DECIDED, {"name": "nf4", "double": False, **COMPILED}, compiled=True,
+    ),
+    Mutant(
+        "numbers below float32's place in a table", "fast.grid_kernels:any_below", "return found >", "return found <",
+        DECIDED, {"name": "takum8", "double": False, **COMPILED}, compiled=True,
     ),
     Mutant(
         "float64 narrowed to nearest", "fast.grid:narrow_to_odd", "np.where(inexact & ~np.isnan(x), odd, bits)", "bits",
@@ -256,6 +258,11 @@ BLOCKS = (
         "reciprocal for division", "fast.two_level_block:TwoLevelCodec._scales", "(amax / np.float32(target)) / g",
         "(amax * (np.float32(1) / np.float32(target))) / g",
         test_two_level_block.test_nvfp4_is_the_published_sequence_where_the_order_of_steps_shows,
+    ),
+    Mutant(
+        "reciprocal for division, compiled", "fast.two_level_kernels:quantize",
+        "np.divide(np.divide(after[b], target), tensor)", "after[b] * np.divide(np.float32(1), target) / tensor",
+        test_two_level_block.test_nvfp4_is_the_published_sequence_where_the_order_of_steps_shows, compiled=True,
     ),
     Mutant(
         "factors of elements in another order", "fast.two_level_block:TwoLevelCodec._factors",

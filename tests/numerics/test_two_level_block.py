@@ -88,6 +88,7 @@ def test_nvfp4_is_the_published_sequence_where_the_order_of_steps_shows():
     assert np.array_equal(encoded.scales, block_scales)
     assert np.array_equal(encoded.codes, codes)
     assert np.array_equal(encoded.format.decode(encoded), expected)
+    assert np.array_equal(encoded.format.quantize(x), expected)
 
 
 def test_small_blocks_get_the_smallest_normal_scale():
