@@ -2,7 +2,7 @@
 #
 #   make demo           Llama-2-7B on an H100, and the roofline picture
 #   make test           the tests that take minutes
-#   make test-thorough  the same with many more generated cases, and the long tests
+#   make test-thorough  the same with many more generated cases, and the long tests; formats once more without numba
 #   make lint           ruff, mypy --strict, import-linter
 #   make bench          speed, as ratios and counts
 #   make outputs        the outputs that README and docs print, written anew after numbers moved
@@ -32,6 +32,7 @@ test: $(VENV)/.test
 
 test-thorough: $(VENV)/.test
 	ACCELSIM_HYPOTHESIS=thorough $(PYTEST) $(TESTS)
+	$(if $(filter tests,$(TESTS)),ACCELSIM_NUMBA=0 $(PYTEST) $(wildcard tests/contract/test_formats*.py))
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from accelsim import catalog
+from accelsim.errors import RequestError
 from accelsim.numerics.format import DataFormat
 from accelsim.numerics.policy import Policy
 from accelsim.spec.format import Format
@@ -24,6 +25,10 @@ def dataformat(
     Raises:
         UnknownNameError: no such format, key or preset.
         DescriptionError: every fault of the file, or impossible parameters.
-        RequestError: a policy that the format cannot express.
+        RequestError: no name, path or record, or a policy that the format cannot express.
     """
+    if not isinstance(source, (str, os.PathLike, Format)):
+        raise RequestError(
+            f"{source!r} is no format: give a name such as 'fp8_e4m3', the path of a TOML file or a record"
+        )
     return DataFormat(catalog.format_(source, parameters or None), policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Final
 
 import numpy as np
@@ -37,7 +38,7 @@ def take(x: ArrayLike) -> Taken:
         RequestError: objects, complex or extended numbers, text, booleans, or integers that float64 cannot hold.
     """
     mask = np.ma.getmaskarray(x) if isinstance(x, np.ma.MaskedArray) else None
-    array = np.asarray(x.filled(0) if isinstance(x, np.ma.MaskedArray) else x)
+    array = _array(x.filled(0) if isinstance(x, np.ma.MaskedArray) else x)
     if array.dtype.kind in "iu":
         if array.size and (int(array.max()) > _EXACT or int(array.min()) < -_EXACT):
             raise RequestError("integers beyond 2^53 are no float64: convert them to floats first, as you see fit")
@@ -51,6 +52,13 @@ def take(x: ArrayLike) -> Taken:
     return Taken(values, dtype, mask)
 
 
+def _array(x: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise RequestError(f"no array can be made of this: {error}; nested lists must all have one length") from None
+
+
 def take_codes(codes: ArrayLike, bits: int) -> NDArray[np.unsignedinteger[Any]]:
     """Codes as a contiguous array of the smallest unsigned dtype.
 
@@ -59,7 +67,7 @@ def take_codes(codes: ArrayLike, bits: int) -> NDArray[np.unsignedinteger[Any]]:
     """
     from accelsim.numerics.packing import code_dtype
 
-    array = np.asarray(codes)
+    array = _array(codes)
     if array.dtype.kind not in "iu":
         raise RequestError(f"codes must be integers, not {array.dtype}")
     dtype = code_dtype(bits)
@@ -70,6 +78,32 @@ def take_codes(codes: ArrayLike, bits: int) -> NDArray[np.unsignedinteger[Any]]:
         where = f" at {tuple(map(int, at))}" if array.ndim else ""
         raise RequestError(f"code {int(array[at])}{where} is outside of 0 to {(1 << bits) - 1}, the {bits}-bit codes")
     return np.ascontiguousarray(array, dtype=dtype).reshape(array.shape)
+
+
+def take_shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:
+    """A shape as a tuple.
+
+    Raises:
+        RequestError: anything but whole numbers from 0 on.
+    """
+    given: Any = shape
+    sizes: Any = (given,) if isinstance(given, Integral) else given
+    whole = isinstance(sizes, (tuple, list)) and all(isinstance(n, Integral) and int(n) >= 0 for n in sizes)
+    if not whole:
+        raise RequestError(f"shape = {shape!r}: must be a whole number from 0 on, or a tuple of such")
+    return tuple(int(n) for n in sizes)
+
+
+def take_bytes(data: Any) -> bytes:
+    """What holds bytes, as bytes.
+
+    Raises:
+        RequestError: it holds none.
+    """
+    try:
+        return memoryview(data).tobytes()
+    except TypeError:
+        raise RequestError(f"packed data must be bytes, not {type(data).__name__}") from None
 
 
 def result(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

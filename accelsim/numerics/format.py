@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Real
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.numerics import arrays, registry
 from accelsim.numerics.encoded import Encoded
+from accelsim.numerics.fast import tiles
 from accelsim.numerics.fast.codec import Draws, ElementCodec
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
 from accelsim.numerics.operations import Operations
@@ -121,7 +123,10 @@ class DataFormat(Operations):
         source = self._draws(shape, random)
         if isinstance(self._codec, ScaledCodec):
             at = self._axis(axis, len(shape))
-            parts = self._codec.encode(_rows(taken.values, at), source, **self._settings(settings))
+            try:
+                parts = self._codec.encode(_rows(taken.values, at), source, **self._settings(settings))
+            except tiles.RefusedNanError:
+                self._refuse_nan(taken.values)
             return self._encoded(parts, at, shape, out)
         self._settings(settings)
         self._axis(axis, max(len(shape), 1))
@@ -144,9 +149,7 @@ class DataFormat(Operations):
         Raises:
             RequestError: codes outside of the code space, an `Encoded` of another format, another dtype.
         """
-        wanted = np.dtype(dtype if dtype is not None else np.float64 if self._codec.wide else np.float32)
-        if wanted not in (np.float32, np.float64):
-            raise RequestError(f"decode(dtype={wanted}): float32 or float64; convert the result for others")
+        wanted = self._float(dtype)
         if isinstance(self._codec, ScaledCodec):
             encoded = self._own(codes)
             target = arrays.result(out, encoded.shape, wanted)
@@ -196,7 +199,10 @@ class DataFormat(Operations):
                 self._codec.quantize(rows, made, source, **self._settings(settings))
                 return arrays.finish(target, target, taken.mask)
             made = np.empty_like(rows)
-            self._codec.quantize(rows, made, source, **self._settings(settings))
+            try:
+                self._codec.quantize(rows, made, source, **self._settings(settings))
+            except tiles.RefusedNanError:
+                self._refuse_nan(values)
             return arrays.finish(_unrows(made, shape, at), target, taken.mask)
         self._settings(settings)
         self._axis(axis, max(len(shape), 1))
@@ -234,8 +240,9 @@ class DataFormat(Operations):
         Raises:
             RequestError: not `storage_bytes(shape, axis)` bytes.
         """
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        shape = arrays.take_shape(shape)
         wanted = self.storage_bytes(shape, axis)
+        data = arrays.take_bytes(data)
         if len(data) != wanted:
             raise RequestError(f"{self.name} of shape {shape} takes {wanted} bytes, got {len(data)}")
         if isinstance(self._codec, ScaledCodec):
@@ -246,13 +253,24 @@ class DataFormat(Operations):
 
     def storage_bytes(self, shape: int | tuple[int, ...], axis: int = -1) -> int:
         """Bytes of a packed tensor, scales, indices and tails included."""
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        shape = arrays.take_shape(shape)
         at = self._axis(axis, max(len(shape), 1))
         if isinstance(self._codec, ScaledCodec):
             return self._codec.storage_bytes(*_row_shape(shape, at))
         return self._codec.storage_bytes(int(np.prod(shape, dtype=np.int64)))
 
     # parts
+
+    def _float(self, dtype: DTypeLike | None) -> np.dtype[Any]:
+        if dtype is None:
+            return np.dtype(np.float64 if self._codec.wide else np.float32)
+        try:
+            wanted = np.dtype(dtype)
+        except TypeError:
+            raise RequestError(f"decode(dtype={dtype!r}): float32 or float64") from None
+        if wanted not in (np.float32, np.float64):
+            raise RequestError(f"decode(dtype={wanted}): float32 or float64; convert the result for others")
+        return wanted
 
     def _axis(self, axis: int, ndim: int) -> int:
         given: Any = axis
@@ -263,10 +281,13 @@ class DataFormat(Operations):
 
     def _settings(self, settings: dict[str, float]) -> dict[str, float]:
         known = self._codec.settings if isinstance(self._codec, ScaledCodec) else ()
-        for name in settings:
+        for name, value in settings.items():
             if name not in known:
                 takes = f"takes {', '.join(known)}" if known else "takes no such settings: it owns no scale"
                 raise RequestError(f"unknown keyword {name!r}{did_you_mean(name, known)}; {self.name} {takes}")
+            given: Any = value
+            if type(given) is bool or not isinstance(given, Real):
+                raise RequestError(f"{name} = {value!r}: must be a number")
         return settings
 
     def _draws(self, shape: tuple[int, ...], random: ArrayLike | None) -> Draws | None:
@@ -284,7 +305,7 @@ class DataFormat(Operations):
         wide = arrays.take_codes(given, bits).reshape(-1).astype(np.uint64)
         return lambda first, count: wide[first : first + count]
 
-    def _refuse_nan(self, values: NDArray[Any]) -> None:
+    def _refuse_nan(self, values: NDArray[Any]) -> NoReturn:
         isnan = np.isnan(values)
         first = tuple(map(int, np.unravel_index(int(np.argmax(isnan)), values.shape)))
         count = int(isnan.sum())

@@ -7,7 +7,8 @@ So 58000 becomes 57344 in E5M2, whatever the overflow policy, because it rounds 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Final, Literal, Protocol, get_args
+from numbers import Integral
+from typing import Any, Final, Literal, Protocol, get_args
 
 from accelsim.errors import RequestError, UnknownNameError, did_you_mean
 
@@ -40,6 +41,10 @@ class Stochastic:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, value in (("bits", self.bits), ("seed", self.seed)):
+            given: Any = value
+            if type(given) is bool or not isinstance(given, Integral):
+                raise RequestError(f"Stochastic({name}={value!r}): must be a whole number")
         if not 1 <= self.bits <= MOST_RANDOM_BITS:
             raise RequestError(f"Stochastic(bits={self.bits}): takes 1 to {MOST_RANDOM_BITS} random bits")
         if not 0 <= self.seed < 1 << 64:

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from numpy._core import _multiarray_umath as numpy_core
 
+from accelsim.numerics import functions
+from accelsim.numerics.accumulator import presets
 from accelsim.numerics.fast import arithmetic_kernels as kernels
 from tests.numerics import digests
 
@@ -72,6 +74,14 @@ def differing(settings: dict[str, str], amount: str) -> list[str]:
 @pytest.mark.parametrize("settings", FEW, ids=told)
 def test_the_same_bits_under_every_setting(settings: dict[str, str]) -> None:
     assert differing(settings, "some") == []
+
+
+def test_the_same_bits_as_on_the_machine_of_this_file() -> None:
+    """After a change that is meant to move bits: python -m tests.numerics.digests pinned > THE FILE."""
+    want = json.loads((Path(__file__).parent / "data" / "digests.json").read_text())
+    made = here("some")
+    assert {name for name, digest in want.items() if made[name] != digest} == set()
+    assert set(functions.__all__) | {f"fp8_e4m3 {name}" for name in presets() if "int" not in name} <= set(want)
 
 
 @pytest.mark.long

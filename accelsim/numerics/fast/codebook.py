@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from accelsim.errors import RequestError
 from accelsim.numerics import packing
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.packing import Codes
@@ -28,13 +29,20 @@ class DigitCodec(GridCodec):
 
     def pack(self, codes: Codes) -> bytes:
         """One byte per group of digits."""
+        if codes.size and int(codes.max()) >= self._base:
+            at = int(np.argmax(codes >= self._base))
+            raise RequestError(f"code {int(codes[at])} at {at} is no digit: there are {self._base}")
         padded = np.zeros(self.storage_bytes(codes.size) * self._per_byte, dtype=np.int64)
         padded[: codes.size] = codes
         return (padded.reshape(-1, self._per_byte) @ self._weights).astype(np.uint8).tobytes()
 
     def unpack(self, data: bytes, count: int) -> Codes:
         """The digits of bytes."""
-        digits = np.frombuffer(data, np.uint8)[:, None].astype(np.int64) // self._weights % self._base
+        numbers = np.frombuffer(data, np.uint8).astype(np.int64)
+        most = self._base**self._per_byte
+        if numbers.size and int(numbers.max()) >= most:
+            raise RequestError(f"byte {int(numbers.max())} is no {self._per_byte} digits: they make 0 to {most - 1}")
+        digits = numbers[:, None] // self._weights % self._base
         return digits.reshape(-1)[:count].astype(packing.code_dtype(self.bits))
 
     def storage_bytes(self, count: int) -> int:

@@ -70,12 +70,16 @@ def largest(x: NDArray[Any]) -> NDArray[Any]:
     return made
 
 
+class RefusedNanError(RequestError):
+    """A NaN that has no place; says where in the rows it is, and whoever made the rows knows better."""
+
+
 def refuse_nan(x: NDArray[Any], name: str) -> None:
-    """Raise RequestError with count and first place if there is a NaN."""
+    """Raise RefusedNanError with count and first place if there is a NaN."""
     isnan = np.isnan(x)
     if isnan.any():
         row, place = (int(i) for i in np.argwhere(isnan)[0])
-        raise RequestError(
+        raise RefusedNanError(
             f"{int(isnan.sum())} NaN, the first in row {row} at {place} (rows along the axis): {name} has no place "
             'for it; try policy=Policy(nan="zero") or Policy(nan="max")'
         )
