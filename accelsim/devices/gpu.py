@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
+from accelsim import cost
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
@@ -14,7 +16,7 @@ from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
-from accelsim.spec.device import Figures, GpuChip
+from accelsim.spec.device import Figures, GpuChip, Peak
 from accelsim.spec.infeasible import Infeasible
 
 _SERVES: Mapping[str, tuple[str, str, str]] = {
@@ -102,7 +104,7 @@ class Gpu:
     def event_cost(self, event: str) -> EventCost:
         """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level."""
         if event.startswith("tensor:"):
-            return EventCost("tensor", TENSOR, self._tensor[event].energy_j_per_flop)
+            return EventCost("tensor", TENSOR, _energy_j_per_flop(self._tensor[event]))
         component, resource, figure = _SERVES[event]
         return EventCost(component, resource, self.figures[figure])
 
@@ -134,3 +136,12 @@ class Gpu:
             weakest = max([found.status, *map(found.status_of, keys)], key=STATUSES.index)
             return [(path, found.source, weakest)]
         return [(path, table.source, table.status_of(key))]
+
+
+@cache
+def _energy_j_per_flop(row: Peak) -> float:
+    """What the description says, or what the formats cost on the node that it names; a product and a sum are two."""
+    if row.energy_j_per_flop is not None:
+        return row.energy_j_per_flop
+    first, second = row.operands
+    return cost.of(first, row.node or "", other=second, accumulator=row.accumulator).mac_j / 2

@@ -123,14 +123,26 @@ class Peak(Figures):
 
     `operands` names the first (activation) and the second (weight, or K and V) operand. A pair stands
     for both orders unless the reverse has a row of its own. In a file, a row may list several pairs that
-    share its figures; the record has one row for each.
+    share its figures; the record has one row for each. Instead of an energy, a row may name a process node
+    (`accelsim list nodes`): then `accelsim.cost` says what a product and its addition take there, as for units that
+    nobody has built. Decoding is shared by the products of a tile and not counted.
     """
 
     operands: Operands
     accumulator: str
     sparsity: Sparsity = "dense"
     flops_per_clock: FlopsPerClock = Field(alias="rate")
-    energy_j_per_flop: EnergyPerFlop = Field(alias="energy")
+    energy_j_per_flop: EnergyPerFlop | None = Field(default=None, alias="energy")
+    node: Name | None = None
+
+    @model_validator(mode="after")
+    def _energy_or_node(self) -> Peak:
+        if (self.energy_j_per_flop is None) == (self.node is None):
+            what = "no energy" if self.node is None else "both energy and node"
+            raise ValueError(
+                f"peak {' x '.join(self.operands)} has {what}: give energy, or node, by which formats are priced"
+            )
+        return self
 
 
 class Vector(Figures):
