@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accelsim.catalog import chip, model
     from accelsim.errors import AccelsimError
-    from accelsim.formats import dataformat
+    from accelsim.formats import dataformat, quantizer
     from accelsim.numerics.policy import Policy, Stochastic
     from accelsim.results import Run
     from accelsim.simulation import simulate, simulate_operator
@@ -29,6 +29,7 @@ __all__ = [
     "chip",
     "dataformat",
     "model",
+    "quantizer",
     "simulate",
     "simulate_operator",
 ]
@@ -43,6 +44,7 @@ _HOME = {
     "chip": "catalog",
     "dataformat": "formats",
     "model": "catalog",
+    "quantizer": "formats",
     "simulate": "simulation",
     "simulate_operator": "simulation",
 }

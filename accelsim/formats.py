@@ -6,6 +6,7 @@ import os
 
 from accelsim import catalog
 from accelsim.errors import RequestError
+from accelsim.numerics import quantization
 from accelsim.numerics.format import DataFormat
 from accelsim.numerics.policy import Policy
 from accelsim.spec.format import Format
@@ -32,3 +33,29 @@ def dataformat(
             f"{source!r} is no format: give a name such as 'fp8_e4m3', the path of a TOML file or a record"
         )
     return DataFormat(catalog.format_(source, parameters or None), policy)
+
+
+def quantizer(
+    element: str | os.PathLike[str] | Format,
+    granularity: quantization.Granularity = "tensor",
+    rule: quantization.Rule = "absmax",
+    *,
+    length: int | None = None,
+    percentile: float | None = None,
+    zero_point: str | Format | None = None,
+    scale: str | Format | None = None,
+    policy: Policy | str | None = None,
+) -> DataFormat:
+    """A format that scales the elements of another one; formats by name, path or record.
+
+    `accelsim.numerics.quantization.quantizer` says what the parameters are.
+
+    Raises:
+        RequestError: an unknown granularity or rule.
+        DescriptionError: parameters that do not go together, such as a group without a length.
+    """
+    return quantization.quantizer(
+        catalog.format_(element), granularity, rule, length=length, percentile=percentile, policy=policy,
+        zero_point=None if zero_point is None else catalog.format_(zero_point),
+        scale=None if scale is None else catalog.format_(scale),
+    )  # fmt: skip

@@ -34,3 +34,38 @@ names, compares the reference with a search over all decoded values and with the
 and its neighbours, all bfloat16 patterns and random floats, and packs and unpacks. A kind without modules stands in
 its list `WITHOUT_BEHAVIOUR`, and a test fails when an entry of that list has gained some.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accelsim.numerics.accumulator import presets
+    from accelsim.numerics.encoded import Encoded
+    from accelsim.numerics.format import DataFormat
+    from accelsim.numerics.policy import PRESETS, Policy, Stochastic
+    from accelsim.numerics.quantization import Errors, measure, searched
+
+__all__ = ["PRESETS", "DataFormat", "Encoded", "Errors", "Policy", "Stochastic", "measure", "presets", "searched"]
+
+# name -> module; loaded on first use
+_HOME = {
+    "DataFormat": "format",
+    "Encoded": "encoded",
+    "Errors": "quantization",
+    "PRESETS": "policy",
+    "Policy": "policy",
+    "Stochastic": "policy",
+    "measure": "quantization",
+    "presets": "accumulator",
+    "searched": "quantization",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'accelsim.numerics' has no attribute {name!r}")
+    value = getattr(import_module(f"accelsim.numerics.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,12 +41,12 @@ class Encoded:
     policy: Policy
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                view = value.view()
+        for name in ("codes", "scales", "mask_or_indices"):
+            value = getattr(self, name)
+            if value is not None:
+                view = np.asarray(value).view()  # a scalar becomes an array without axes
                 view.flags.writeable = False
-                object.__setattr__(self, field.name, view)
+                object.__setattr__(self, name, view)
 
     @property
     def nbytes(self) -> int:

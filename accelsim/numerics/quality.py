@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from accelsim.numerics import anatomy, registry
 from accelsim.numerics.format import DataFormat
 from accelsim.numerics.policy import Policy
-from accelsim.numerics.quantise import measure, quantiser
+from accelsim.numerics.quantization import measure, quantizer
 from accelsim.numerics.random import draws
 from accelsim.spec.format import KINDS, Format, GgufFormat
 
@@ -142,9 +142,9 @@ def _bound(record: Format, policy: Policy | str | None, magnitudes: bool) -> tup
     grid = registry.grid(record)
     if wide(record):
         return "none", DataFormat(record, policy)
-    found: dict[Scale, DataFormat] = {"absmax": quantiser(record, "channel", "absmax", policy=policy)}
+    found: dict[Scale, DataFormat] = {"absmax": quantizer(record, "channel", "absmax", policy=policy)}
     if grid.largest > 0:
-        found["mean"] = quantiser(record, "channel", "mean", policy=policy)
+        found["mean"] = quantizer(record, "channel", "mean", policy=policy)
     errors = {scale: _sqnr(made, "Gaussian", magnitudes) for scale, made in found.items()}
     best: Scale = "mean" if errors.get("mean", -math.inf) > errors["absmax"] + MARGIN_DB else "absmax"
     return best, found[best]

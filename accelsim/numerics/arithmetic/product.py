@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from accelsim.errors import RequestError
 from accelsim.numerics import arrays
@@ -34,6 +34,10 @@ class Product(NamedTuple):
 
     values: Values
     accumulator: AnyAccumulator
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The values, wherever an array is expected."""
+        return np.array(self.values, dtype=dtype, copy=copy)
 
 
 def matmul(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import accelsim
 from accelsim.errors import RequestError
-from accelsim.numerics.quantise import measure, quantiser, searched
+from accelsim.numerics.quantization import measure, quantizer, searched
 from accelsim.spec.format.names import from_name
 from tests.numerics.scaled import assert_equal_to_reference, inputs
 
@@ -22,7 +22,7 @@ TAILED = np.random.default_rng(8).standard_t(3, (16, 256)).astype(np.float32)
 @pytest.mark.parametrize("granularity", ["tensor", "channel", "group"])
 @pytest.mark.parametrize("rule", ["absmax", "percentile", "power_of_two", "mean"])
 def test_every_granularity_and_rule_equals_the_reference(granularity, rule):
-    made = quantiser(
+    made = quantizer(
         INT4, granularity, rule,
         length=16 if granularity == "group" else None, percentile=90.0 if rule == "percentile" else None,
     )  # fmt: skip
@@ -30,22 +30,22 @@ def test_every_granularity_and_rule_equals_the_reference(granularity, rule):
 
 
 def test_what_shares_a_scale():
-    shapes = {g: quantiser(INT4, g, length=64 if g == "group" else None).encode(TAILED).scales.shape
+    shapes = {g: quantizer(INT4, g, length=64 if g == "group" else None).encode(TAILED).scales.shape
               for g in ("tensor", "channel", "group")}  # fmt: skip
     assert shapes == {"tensor": (), "channel": (16, 1), "group": (16, 4)}
-    assert quantiser(INT4, "channel").encode(TAILED, axis=0).scales.shape == (1, 256)
+    assert quantizer(INT4, "channel").encode(TAILED, axis=0).scales.shape == (1, 256)
 
 
 def test_finer_scales_lose_less():
     errors = [
-        measure(TAILED, quantiser(INT4, g, length=32 if g == "group" else None).quantize(TAILED)).mse
+        measure(TAILED, quantizer(INT4, g, length=32 if g == "group" else None).quantize(TAILED)).mse
         for g in ("tensor", "channel", "group")
     ]
     assert errors[0] > errors[1] > errors[2] > 0
 
 
 def test_the_search_is_the_best_of_its_candidates():
-    made = quantiser(INT4, "channel", "mse")
+    made = quantizer(INT4, "channel", "mse")
     best = np.square(made.decode(made.encode(TAILED), np.float64) - TAILED).sum(axis=1)
     codes = np.arange(-8, 8)
     for row, least in zip(TAILED.astype(float), best, strict=True):
@@ -58,13 +58,13 @@ def test_the_search_is_the_best_of_its_candidates():
 
 def test_the_percentile_is_a_rank():
     x = np.arange(1, 101, dtype=np.float32)
-    made = quantiser(from_name("int8"), "tensor", "percentile", percentile=90.0)
+    made = quantizer(from_name("int8"), "tensor", "percentile", percentile=90.0)
     assert float(np.uint32(made.encode(x).scales).view(np.float32)) == np.float32(90 / 127)
 
 
 def test_a_power_of_two_is_the_nearest():
     for largest, scale in ((7.0, 1.0), (10.49, 1.0), (10.5, 2.0), (14.0, 2.0), (5.25, 1.0), (5.24, 0.5)):
-        made = quantiser(INT4, "tensor", "power_of_two")
+        made = quantizer(INT4, "tensor", "power_of_two")
         assert made.encode(np.array([largest], np.float32)).scales == 127 + math.log2(scale), largest
 
 
@@ -107,8 +107,8 @@ def test_ratios_do_not_depend_on_the_unit(x, power):
 @pytest.mark.parametrize(
     ("call", "word"),
     [
-        (lambda: quantiser(INT4, "row"), "granularity"),
-        (lambda: quantiser(INT4, "tensor", "absmx"), "absmax"),
+        (lambda: quantizer(INT4, "row"), "granularity"),
+        (lambda: quantizer(INT4, "tensor", "absmx"), "absmax"),
         (lambda: measure([1.0], [1.0, 2.0]), "shape"),
         (lambda: measure([], []), "no elements"),
         (lambda: measure([math.inf], [1.0]), "finite"),

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.numerics.format import DataFormat
 from accelsim.numerics.policy import Policy
+from accelsim.spec import read
 from accelsim.spec.format import BlockFormat, Format
 from accelsim.spec.format.names import from_name
 
@@ -22,7 +23,7 @@ STEPS: Final = 80
 """Tensor scales that `searched` tries: 100 %, 99 %, ... of the one that the format would choose."""
 
 
-def quantiser(
+def quantizer(
     element: Format,
     granularity: Granularity = "tensor",
     rule: Rule = "absmax",
@@ -48,7 +49,7 @@ def quantiser(
 
     Raises:
         RequestError: an unknown granularity or rule.
-        pydantic.ValidationError: parameters that do not go together.
+        DescriptionError: parameters that do not go together.
     """
     for name, value, known in (
         ("granularity", granularity, get_args(Granularity)),
@@ -57,21 +58,24 @@ def quantiser(
         if value not in known:
             hint = did_you_mean(str(value), known)
             raise RequestError(f"{name} = {value!r}{hint}; allowed: {', '.join(known)}")
+    if (granularity == "group") != (length is not None):
+        raise RequestError(f"granularity 'group' needs a length, others take none: {granularity!r}, length = {length}")
     usual = "e8m0" if rule == "power_of_two" else "fp16" if granularity == "group" else "fp32"
     suffix = f"g{length}" if granularity == "group" else granularity
-    record = BlockFormat(
-        name=f"{element.name}_{suffix}_{rule}",
-        source=f"{element.name} with a scale",
-        status="derived",
-        element=element,
-        granularity="block" if granularity == "group" else granularity,
-        length=length,
-        scale=scale or from_name(usual),
-        scale_rule=rule,
-        percentile=percentile,
-        zero_point=zero_point,
-    )
-    return DataFormat(record, policy)
+    keys = {
+        "name": f"{element.name}_{suffix}_{rule}",
+        "source": f"{element.name} with a scale",
+        "status": "derived",
+        "element": element,
+        "granularity": "block" if granularity == "group" else granularity,
+        "length": length,
+        "scale": scale or from_name(usual),
+        "scale_rule": rule,
+        "percentile": percentile,
+        "zero_point": zero_point,
+    }
+    given = {key: value for key, value in keys.items() if value is not None}
+    return DataFormat(read.validate(BlockFormat, given, origin=f"quantizer of {element.name}"), policy)
 
 
 def searched(made: DataFormat, x: ArrayLike, *, axis: int = -1) -> float:
