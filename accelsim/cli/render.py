@@ -16,6 +16,7 @@ from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
+from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
 
@@ -189,9 +190,12 @@ def _chip_row(record: Chip) -> dict[str, Any]:
         peak = _native_peak(record)
         row["sm_count"], row["native_pair"] = record.sm.count, " x ".join(native)
         row["peak_flops_per_s"] = record.peak_flops_per_s(peak) if peak else None
-    else:
+    elif isinstance(record, LlmViewerChip):
         row["native_pair"] = "fp16 x fp16"
         row["peak_flops_per_s"] = record.peak.fp16_flops_per_s
+    else:  # parts and systems have no one peak: their figures follow from the commands
+        unknown = dict.fromkeys(("peak_flops_per_s", "memory_bytes", "bandwidth_bytes_per_s"))
+        return {**row, **unknown, "status": record.status}
     row["memory_bytes"] = record.memory.capacity_bytes
     row["bandwidth_bytes_per_s"] = record.memory.bandwidth_bytes_per_s
     row["status"] = record.status if isinstance(record, GpuChip) else record.peak.status

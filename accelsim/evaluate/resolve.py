@@ -10,6 +10,7 @@ from accelsim.graph.attention import Formats
 from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
+from accelsim.spec.llm_viewer import LlmViewerChip
 
 Name = str | PathLike[str]
 
@@ -23,6 +24,8 @@ def formats_of(
         RequestError: the chip carries only LLM-Viewer's figures.
         UnknownNameError: no such format.
     """
+    if not isinstance(chip, GpuChip | LlmViewerChip):
+        raise RequestError(f"{chip.name}: whole models run on chips of family gpu; this one takes single operators")
     if not isinstance(chip, GpuChip):
         raise RequestError(
             f"{chip.name} carries only the figures of LLM-Viewer: use convention llm-viewer with fidelity roofline, "

@@ -53,6 +53,8 @@ def run(
             f"convention 'llm-viewer' is a roofline, fidelity is {fidelity!r}: add --fidelity roofline "
             '(fidelity="roofline")'
         )
+    if not isinstance(chip, LlmViewerChip | GpuChip):
+        raise RequestError(f"convention 'llm-viewer' knows only chips with one peak and one bandwidth: not {chip.name}")
     figures = chip if isinstance(chip, LlmViewerChip) else _figures(chip)
     weight, activation = catalog.format_(weights or DEFAULT), catalog.format_(activations or DEFAULT)
     cache = catalog.format_(kv_cache) if kv_cache else activation
