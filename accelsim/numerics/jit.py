@@ -1,11 +1,13 @@
 """Compiled kernels: numba on first use, none at all with ACCELSIM_NUMBA=0.
 
-A kernel and the helpers that it inlines share one source file, because numba's cache watches only a kernel's own.
+A kernel and the helpers that it calls share one source file, because numba's cache watches only a kernel's own. Helpers
+are plain functions, too, and are compiled with the kernel.
 Where no cache can be read or written, kernels are compiled anew in each process, and a warning says so once.
 """
 
 from __future__ import annotations
 
+import dis
 import logging
 import os
 import sys
@@ -13,7 +15,9 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import cache
+from inspect import isfunction
 from pickle import UnpicklingError
+from types import FunctionType
 from typing import Any, Final
 
 _log: Final = logging.getLogger(__name__)
@@ -37,13 +41,36 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba  # half a second: not before the first kernel runs
 
     _watch()
+    linked = _linked(function)
     try:
-        made = numba.njit(function, cache=True, nogil=True)
+        made = numba.njit(linked, cache=True, nogil=True)
         made._cache = _Forgiving(made._cache)
     except RuntimeError:  # numba found no place that it may write to
         _warn_uncached()
-        made = numba.njit(function, nogil=True)
+        made = numba.njit(linked, nogil=True)
     return made  # type: ignore[no-any-return]
+
+
+def _linked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with compiled forms of the functions of its module that it calls."""
+    assert isinstance(function, FunctionType)
+    known = function.__globals__
+    called = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
+    own = {name: known[name] for name in called if isfunction(known.get(name))}
+    helpers = {name: _helper(other) for name, other in own.items() if other.__module__ == function.__module__}
+    if not helpers:
+        return function
+    made = FunctionType(function.__code__, known | helpers, function.__name__, function.__defaults__)
+    made.__module__, made.__qualname__ = function.__module__, function.__qualname__
+    return made
+
+
+@cache
+def _helper(function: Callable[..., Any]) -> Callable[..., Any]:
+    import numba
+
+    made: Callable[..., Any] = numba.njit(_linked(function), nogil=True)
+    return made
 
 
 class _Forgiving:

@@ -1,0 +1,1 @@
+"""DRAM by its commands: the timing table, controllers, command programs and their energy."""
