@@ -32,8 +32,13 @@ def enabled() -> bool:
 
 
 @cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], *, allocates: bool = True) -> Callable[..., Any]:
     """The compiled form of a function; the first call of each signature compiles, or reads the cache.
+
+    Args:
+        function: a plain function of a file of kernels.
+        allocates: whether it makes arrays. One that does not, and works only on those of its caller, is spared the
+            counting of references, which costs more than the work where a kernel has many arrays.
 
     The first compilation of a process is logged as information, with what it takes; a terminal shows that line if
     nobody has set up logging.
@@ -41,13 +46,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba  # half a second: not before the first kernel runs
 
     _watch()
-    linked = _linked(function)
+    linked, options = _linked(function), {"nogil": True, "_nrt": allocates}
     try:
-        made = numba.njit(linked, cache=True, nogil=True)
+        made = numba.njit(linked, cache=True, **options)
         made._cache = _Forgiving(made._cache)
     except RuntimeError:  # numba found no place that it may write to
         _warn_uncached()
-        made = numba.njit(linked, nogil=True)
+        made = numba.njit(linked, **options)
     return made  # type: ignore[no-any-return]
 
 
@@ -69,7 +74,7 @@ def _linked(function: Callable[..., Any]) -> Callable[..., Any]:
 def _helper(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba
 
-    made: Callable[..., Any] = numba.njit(_linked(function), nogil=True)
+    made: Callable[..., Any] = numba.njit(_linked(function), inline="always")
     return made
 
 

@@ -218,7 +218,7 @@ def serve(
     requests = Requests(bank, row, key, write, arrival, accepted, done, link)
     state = desk(made, dram.organization.channels, len(dram.protocol.commands), log)
     kernel: Callable[..., int] = kernels.serve
-    run = jit.compiled(kernel) if jit.enabled() else kernel
+    run = jit.compiled(kernel, allocates=False) if jit.enabled() else kernel
     run(made, banks, state, requests)
     return _result(dram, banks, state, requests)
 
