@@ -1,0 +1,158 @@
+"""Operators as programs of GDDR6-AiM host instructions, and where their operands lie.
+
+A matrix-vector product puts output o of a pass on bank o mod 16 of channel o // 16: a pass covers one output for
+each bank of every channel. A row of a bank holds a chunk of one output's weights, as long as the global buffer. For
+each chunk the buffer is filled once; each pass then sets the accumulators (the bias, or the sum of earlier chunks),
+multiplies one fresh row, and reads the accumulators. A batch repeats all of it: the buffer holds one vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from accelsim.spec.aim import AimPart
+from accelsim.spec.infeasible import Infeasible
+from accelsim.timing.aim.program import Instruction, Loop, Program
+
+ELEMENT_BYTES = 2
+"""Of the bf16 that the units multiply."""
+
+_EOC = Instruction("EOC")
+_FROM_BUFFER = Instruction("CFR", bank=0, row=0)  # products take the global buffer, not the neighbouring bank
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """An operator on a number of channels.
+
+    Attributes:
+        program: its instructions, for `channels` in lock-step.
+        channels: channels that work.
+        bytes_used: memory that operands and results take, padding included.
+        flops: useful arithmetic.
+        bytes_moved: operands and results, each once.
+        rule: what placed it.
+    """
+
+    program: Program
+    channels: int
+    bytes_used: int
+    flops: int
+    bytes_moved: int
+    rule: str
+
+
+def matmul(part: AimPart, channels: int, *, m: int, n: int, k: int) -> Mapped | Infeasible:
+    """[m, k] x [k, n] as m matrix-vector products, weights in the banks."""
+    organization = part.organization
+    every = (1 << channels) - 1
+    row_elements = min(int(organization.row_bytes), int(organization.global_buffer_bytes)) // ELEMENT_BYTES
+    outputs = organization.banks_per_channel * channels
+    passes, (full, rest) = -(-n // outputs), divmod(k, row_elements)
+    rows = passes * (full + bool(rest))
+    used = rows * int(organization.row_bytes) * outputs
+    if rows > organization.rows:
+        return _too_large(part, channels, used, f"n = {n} and k = {k}")
+
+    def chunk(width: int, row: int, steps: tuple[int, ...]) -> Iterable[Instruction | Loop]:
+        columns = -(-width // organization.lanes)
+        yield Instruction("WR_GB", columns, every)
+        yield Loop(
+            (
+                Instruction("WR_BIAS", 1, every),
+                Instruction("MAC_ABK", columns, every, row=row, steps=(*steps, 1)),
+                Instruction("RD_MAC", 1, every),
+            ),
+            passes,
+        )
+
+    body: list[Instruction | Loop] = []
+    if full:
+        body.append(Loop(tuple(chunk(row_elements, 0, (0, passes))), full))
+    if rest:
+        body.extend(chunk(rest, full * passes, (0,)))
+    return Mapped(
+        program=Program((_FROM_BUFFER, Loop(tuple(body), m), _EOC), "matmul"),
+        channels=channels,
+        bytes_used=used,
+        flops=2 * m * n * k,
+        bytes_moved=ELEMENT_BYTES * (m * k + n * k + m * n),
+        rule="aim_gemv",
+    )
+
+
+def multiply(part: AimPart, channels: int, *, elements: int) -> Mapped | Infeasible:
+    """Element-wise product: both operands lie in neighbouring banks of a bank group, the result goes to a third."""
+    organization = part.organization
+    every = (1 << channels) - 1
+    per_column = organization.lanes * organization.bank_groups * channels
+    columns = -(-elements // per_column)
+    full, rest = divmod(columns, organization.columns)
+    rows = full + bool(rest)
+    used = rows * int(organization.row_bytes) * organization.banks_per_channel * channels
+    if rows > organization.rows:
+        return _too_large(part, channels, used, f"elements = {elements}")
+    body: list[Instruction | Loop] = []
+    if full:
+        body.append(Loop((Instruction("EWMUL", organization.columns, every, row=0, steps=(1,)),), full))
+    if rest:
+        body.append(Instruction("EWMUL", rest, every, row=full))
+    return _elementwise(Program((*body, _EOC), "mul"), channels, elements, used, 2, "aim_ewmul")
+
+
+def add(part: AimPart, channels: int, *, elements: int) -> Mapped | Infeasible:
+    """Element-wise sum, which the units beside the banks cannot do: through the decoder's shared buffer.
+
+    A row of each operand is read from one bank, added in the buffer, and a row of results written to a third bank.
+    """
+    organization = part.organization
+    every = (1 << channels) - 1
+    columns = -(-elements // (organization.lanes * channels))
+    full, rest = divmod(columns, organization.columns)
+    rows = full + bool(rest)
+    used = 3 * rows * int(organization.row_bytes) * channels
+    if rows > organization.rows:
+        return _too_large(part, channels, used, f"elements = {elements}")
+
+    def block(count: int, row: int, steps: tuple[int, ...]) -> tuple[Instruction | Loop, ...]:
+        return (
+            *(Loop((Instruction("RD_SBK", 1, every, bank, row, steps),), count) for bank in (0, 1)),
+            Instruction("SYNC"),
+            Loop((Instruction("EWADD", 1),), count),
+            Loop((Instruction("WR_SBK", 1, every, 2, row, steps),), count),
+            Instruction("SYNC"),
+        )
+
+    body: list[Instruction | Loop] = []
+    if full:
+        body.append(Loop(block(organization.columns, 0, (1,)), full))
+    if rest:
+        body.extend(block(rest, full, ()))
+    return _elementwise(Program((*body, _EOC), "add"), channels, elements, used, 2, "aim_ewadd")
+
+
+def relu(part: AimPart, channels: int, *, elements: int) -> Mapped | Infeasible:
+    """Activation function on accumulators: each unit takes one value, applies the function, and gives it back."""
+    organization = part.organization
+    every = (1 << channels) - 1
+    turns = -(-elements // (organization.banks_per_channel * channels))
+    body = (Instruction("WR_BIAS", 1, every), Instruction("AF", 1, every, row=0), Instruction("RD_AF", 1, every))
+    return _elementwise(Program((Loop(body, turns), _EOC), "relu"), channels, elements, 0, 1, "aim_af")
+
+
+def _elementwise(program: Program, channels: int, elements: int, used: int, operands: int, rule: str) -> Mapped:
+    return Mapped(program, channels, used, elements, ELEMENT_BYTES * elements * (operands + 1), rule)
+
+
+def _too_large(part: AimPart, channels: int, used: int, set_by: str) -> Infeasible:
+    capacity = part.organization.channel_bytes * channels
+    return Infeasible(
+        "capacity",
+        f"{set_by} take {used} bytes of the {capacity} bytes of {channels} channels, padding included",
+        demand=float(used),
+        bound=float(capacity),
+        unit="B",
+        set_by=(set_by, "organization.rows"),
+        levers=("more channels", "a smaller operator"),
+    )
