@@ -18,6 +18,7 @@ from accelsim.errors import AccelsimError, DescriptionError, Fault, RequestError
 from accelsim.spec import faults, files, read
 from accelsim.spec.base import Name, Record, Sourced
 from accelsim.spec.chip import FAMILIES, Chip
+from accelsim.spec.dram import Dram
 from accelsim.spec.files import File
 from accelsim.spec.format import KINDS as FORMAT_KINDS
 from accelsim.spec.format import Format
@@ -28,28 +29,30 @@ from accelsim.spec.node import Node
 
 R = TypeVar("R", bound=Record)
 
-Kind = Literal["arch", "nodes", "models", "formats", "sweeps"]
+Kind = Literal["arch", "nodes", "dram", "models", "formats", "sweeps"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-"""What the catalogue holds: chips, process nodes, models, formats and experiments."""
+"""What the catalogue holds: chips, process nodes, DRAM, models, formats and experiments."""
 
 OWN_FORMATS: Final = "ACCELSIM_FORMATS"
 """Names folders of formats beside the shipped ones, with the separator of PATH between them."""
 
 _FOLDERS: Final[dict[Kind, tuple[str, str]]] = {
-    "nodes": ("arch/nodes", "*.toml"),  # before arch, whose folder they lie in
+    "nodes": ("arch/nodes", "*.toml"),  # before arch, whose folder they and DRAM lie in
+    "dram": ("arch/dram", "**/*.toml"),
     "arch": ("arch", "**/*.toml"),
     "models": ("workloads/models", "**/*.toml"),
     "formats": ("dataformats", "**/*.toml"),
     "sweeps": ("sweeps", "*.toml"),
 }
 _NOUNS: Final[dict[Kind, str]] = {
-    "arch": "chip", "nodes": "node", "models": "model", "formats": "format", "sweeps": "sweep",
+    "arch": "chip", "nodes": "node", "dram": "DRAM", "models": "model", "formats": "format", "sweeps": "sweep",
 }  # fmt: skip
 
 # Keys that only one kind of file has at its top level, to recognise a file outside of the catalogue.
 _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "arch": frozenset({"family", "reference_clock", "native", "clock", "sm", "peak", "memory", "energy"}),
     "nodes": frozenset({"feature_nm", "cells", "operation", "sram"}),
+    "dram": frozenset({"standard", "protocol", "organization", "timing", "controller"}),
     "models": frozenset({"config", "model_type", "hidden_size", "parameters_published"}),
     "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
 }
@@ -190,7 +193,22 @@ def node(source: str | os.PathLike[str] | Node) -> Node:
     return _cached(path("nodes", source), _read_node) if isinstance(source, (str, os.PathLike)) else source
 
 
-def check(file: str | os.PathLike[str]) -> Chip | Node | Model | Format:
+def dram(source: str | os.PathLike[str] | Dram, overrides: Mapping[str, object] | None = None) -> Dram:
+    """A DRAM by name, path or record.
+
+    Args:
+        source: a name of `names("dram")`, the path of a TOML file, or a record.
+        overrides: dotted keys to other values, as for `Description.with_`.
+
+    Raises:
+        UnknownNameError: no such DRAM, or no such key to override.
+        DescriptionError: every fault of the file.
+    """
+    record: Dram = _cached(path("dram", source), _read_dram) if isinstance(source, (str, os.PathLike)) else source
+    return record.with_(overrides) if overrides else record
+
+
+def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format:
     """The record of any description file; its folder or its keys tell what it describes.
 
     Raises:
@@ -201,8 +219,9 @@ def check(file: str | os.PathLike[str]) -> Chip | Node | Model | Format:
     if found.is_dir() and (found / "config.json").is_file():
         found = found / "config.json"
     content = _load(found)
-    readers: dict[Kind, Callable[[File, Path], Chip | Node | Model | Format]]
-    readers = {"arch": _read_chip, "nodes": _read_node, "models": _read_model, "formats": _read_format}
+    readers: dict[Kind, Callable[[File, Path], Chip | Node | Dram | Model | Format]] = {
+        "arch": _read_chip, "nodes": _read_node, "dram": _read_dram, "models": _read_model, "formats": _read_format,
+    }  # fmt: skip
     return readers[_recognise(content, found)](content, found)
 
 
@@ -290,8 +309,8 @@ def _recognise(content: File, file: Path) -> Kind:
     best = max(hits, key=lambda kind: hits[kind])
     if not hits[best]:
         problem = (
-            "describes no chip (family, ...), node (feature_nm, ...), model ([config] or a config.json) or format "
-            "(kind, bits, ...)"
+            "describes no chip (family, ...), node (feature_nm, ...), DRAM (standard, ...), model ([config] or a "
+            "config.json) or format (kind, bits, ...)"
         )
         raise DescriptionError(content.origin, [Fault("", problem)])
     return best
@@ -329,6 +348,11 @@ def _read_chip(content: File, file: Path) -> Chip:
 
 def _read_node(content: File, file: Path) -> Node:
     make = partial(read.validate, Node, content.raw, origin=content.origin, text=content.text)
+    return _named(content, file, make)
+
+
+def _read_dram(content: File, file: Path) -> Dram:
+    make = partial(read.validate, Dram, content.raw, origin=content.origin, text=content.text)
     return _named(content, file, make)
 
 

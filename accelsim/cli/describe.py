@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from accelsim.catalog import Kind
 
 _TITLES: dict[str, str] = {
-    "arch": "chips", "nodes": "process nodes", "models": "models", "formats": "formats", "sweeps": "sweeps",
+    "arch": "chips", "nodes": "process nodes", "dram": "DRAM", "models": "models", "formats": "formats",
+    "sweeps": "sweeps",
 }  # fmt: skip
 
 
 @app.command("list")
 def list_(
     kind: Annotated[
-        Literal["arch", "nodes", "models", "formats", "sweeps"] | None,
+        Literal["arch", "nodes", "dram", "models", "formats", "sweeps"] | None,
         typer.Argument(help="What to list; everything by default."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the chips, process nodes, models, formats and sweeps that are described."""
+    """List the chips, process nodes, DRAM, models, formats and sweeps that are described."""
     from accelsim import catalog
     from accelsim.cli import render
 
@@ -53,7 +54,7 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A chip, process node, model, format or sweep.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A chip, node, DRAM, model, format or sweep.")],
     set_: SetOption = [],  # noqa: B006 - typer copies it
     as_json: JsonOption = False,
 ) -> None:
@@ -70,7 +71,9 @@ def show(
     elif kind == "models":
         document, parts = render.model(catalog.model(path, changed))
     elif changed and kind in ("sweeps", "nodes"):
-        raise RequestError(f"--set changes chips, models and formats, not {kind}")
+        raise RequestError(f"--set changes chips, DRAM, models and formats, not {kind}")
+    elif kind == "dram":
+        document, parts = render.dram(catalog.dram(path, changed))
     elif kind == "nodes":
         document, parts = render.node(catalog.node(path))
     elif kind == "formats":
@@ -113,13 +116,18 @@ def check(
 
 @app.command()
 def schema(
-    kind: Annotated[Literal["chip", "format", "model", "node"], typer.Argument(help="What the files describe.")],
+    kind: Annotated[
+        Literal["chip", "dram", "format", "model", "node"], typer.Argument(help="What the files describe.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None,
 ) -> None:
     """Print the JSON Schema of description files, with which editors complete keys and mark faults."""
     from accelsim.spec import schema as schemas
 
-    make = {"chip": schemas.chip, "format": schemas.format_, "model": schemas.model, "node": schemas.node}[kind]
+    make = {
+        "chip": schemas.chip, "dram": schemas.dram, "format": schemas.format_, "model": schemas.model,
+        "node": schemas.node,
+    }[kind]  # fmt: skip
     text = json.dumps(make(), indent=2, ensure_ascii=False)
     if out is None:
         typer.echo(text)

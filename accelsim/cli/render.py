@@ -14,6 +14,7 @@ from accelsim.graph import parameters
 from accelsim.spec.base import Description
 from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip, Peak
+from accelsim.spec.dram import Dram
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
 from accelsim.spec.llm_viewer import LlmViewerChip
@@ -37,6 +38,10 @@ _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
         ("fp16_mac_j", "fp16 multiply, fp32 add", "J/op"), ("full_adder_m2", "full adder", "um2"),
         ("status", "status", ""),
     ),
+    "dram": (
+        ("name", "name", ""), ("standard", "standard", ""), ("timing", "timing", ""), ("channels", "channels", ""),
+        ("capacity_bytes", "capacity", "B"), ("peak_bytes_per_s", "peak", "B/s"), ("status", "status", ""),
+    ),
     "models": (
         ("name", "name", ""), ("parameters", "parameters", "#"), ("layers", "layers", ""), ("hidden", "hidden", ""),
         ("heads", "heads / kv", ""), ("context", "context", ""), ("family", "family", ""), ("status", "status", ""),
@@ -59,6 +64,8 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
         return _chip_row(catalog.chip(name))
     if kind == "nodes":
         return _node_row(catalog.node(name))
+    if kind == "dram":
+        return _dram_row(catalog.dram(name))
     if kind == "models":
         return _model_row(catalog.model(name))
     if kind == "formats":
@@ -72,14 +79,14 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     """The rows of `list` for people."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for key, heading, _ in _COLUMNS[kind]:
-        left = key in ("name", "native_pair", "family", "status", "kind", "question")
+        left = key in ("name", "native_pair", "family", "status", "kind", "question", "standard", "timing")
         result.add_column(heading, justify="left" if left else "right", no_wrap=key == "name")
     for row in rows:
         result.add_row(*(_cell(row.get(key), unit) for key, _, unit in _COLUMNS[kind]))
     return result
 
 
-def one_line(record: Chip | Node | Model | Format) -> str:
+def one_line(record: Chip | Node | Dram | Model | Format) -> str:
     """What a record is, for `check`."""
     if isinstance(record, GpuChip):
         row = _chip_row(record)
@@ -89,6 +96,8 @@ def one_line(record: Chip | Node | Model | Format) -> str:
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
+    if isinstance(record, Dram):
+        return f"DRAM {record.name}: {record.standard}, {_cell(record.peak_bytes_per_s, 'B/s')}"
     if isinstance(record, Format):
         return f"format {record.name}: {record.kind}, {record.bits_per_element:g} bits per element"
     return f"chip {record.name}: family {record.family}"
@@ -117,6 +126,19 @@ def chip(record: Chip) -> Shown:
 def node(record: Node) -> Shown:
     """A process node: every figure."""
     return _described(record)
+
+
+def dram(record: Dram) -> Shown:
+    """A DRAM: every figure, and what follows from the presets in use."""
+    document, parts = _described(record)
+    row = _dram_row(record)
+    document["peak"] = row
+    use = Table("organization", "timing", "capacity", "peak", title="in use", **_PLAIN)
+    use.add_row(
+        record.organization.name, record.timing.name,
+        _cell(row["capacity_bytes"], "B"), _cell(row["peak_bytes_per_s"], "B/s"),
+    )  # fmt: skip
+    return document, [*parts, use]
 
 
 def format_(record: Format) -> Shown:
@@ -220,6 +242,18 @@ def _node_row(record: Node) -> dict[str, Any]:
         "int8_mac_j": mac("int8", "int32"),
         "fp16_mac_j": mac("fp16", "fp32"),
         "full_adder_m2": record.cells.full_adder_m2,
+        "status": record.status,
+    }
+
+
+def _dram_row(record: Dram) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "standard": record.standard,
+        "timing": record.timing.name,
+        "channels": record.organization.channels,
+        "capacity_bytes": record.organization.capacity_bytes,
+        "peak_bytes_per_s": record.peak_bytes_per_s,
         "status": record.status,
     }
 

@@ -46,7 +46,8 @@ def compiled(function: Callable[..., Any], *, allocates: bool = True) -> Callabl
     import numba  # half a second: not before the first kernel runs
 
     _watch()
-    linked, options = _linked(function), {"nogil": True, "_nrt": allocates}
+    linked = _linked(function)
+    options: dict[str, Any] = {"nogil": True, "_nrt": allocates}
     try:
         made = numba.njit(linked, cache=True, **options)
         made._cache = _Forgiving(made._cache)

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from accelsim.spec.base import STATUSES
 from accelsim.spec.chip import Chip
+from accelsim.spec.dram import Dram
 from accelsim.spec.format import KINDS
 from accelsim.spec.huggingface import SUPPORTED
 from accelsim.spec.node import Node
@@ -31,6 +32,11 @@ def format_() -> dict[str, Any]:
 def node() -> dict[str, Any]:
     """Schema of a process node."""
     return {**_DRAFT, **Node.model_json_schema(), "title": "accelsim process node"}
+
+
+def dram() -> dict[str, Any]:
+    """Schema of a DRAM."""
+    return {**_DRAFT, **Dram.model_json_schema(), "title": "accelsim DRAM"}
 
 
 def model() -> dict[str, Any]:

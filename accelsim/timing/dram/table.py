@@ -193,11 +193,10 @@ def _settings(dram: Dram, queues: int, units: int, in_flight: int) -> Settings:
     cycles, controller, protocol = dram.timing.cycles, dram.controller, dram.protocol
     closing = controller.page == "closed"
     per_bank = controller.refresh == "per_bank"
-    # a rank is refreshed every nREFI, a bank of it every nREFIpb x banks: one unit of the channel after another
+    # a rank is refreshed every nREFI, one of its banks every nREFIpb: one unit of the channel after another
     ranks = dram.organization.ranks * dram.organization.pseudo_channels
-    interval = cycles.get("nREFIpb", 0) if per_bank else cycles.get("nREFI", 0) // ranks
-    if per_bank and not interval:
-        interval = cycles.get("nREFI", 0) // units
+    every = cycles.get("nREFIpb", 0) if per_bank else 0
+    interval = every // ranks if every else cycles.get("nREFI", 0) // units
     return Settings(
         activate=protocol.find("activate"),
         precharge=protocol.find("precharge"),
