@@ -26,6 +26,7 @@ from accelsim.spec.format.names import HINT, from_name
 from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
+from accelsim.spec.system import System
 
 R = TypeVar("R", bound=Record)
 
@@ -57,6 +58,8 @@ _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
 }
 
+# where names were found: looking through the folders takes longer than many a simulation
+_places: dict[tuple[Path, Kind, str, str], Path] = {}
 _cache: dict[Path, tuple[tuple[int, int], Record]] = {}
 
 
@@ -100,8 +103,12 @@ def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
         raise RequestError(f"expected the name of a {_NOUNS[kind]} or a path, not {name!r}")
     found = Path(name)
     if isinstance(name, str) and not _is_path(name):
+        place = (root(), kind, name, os.environ.get(OWN_FORMATS, ""))
+        if place in _places and _places[place].is_file():
+            return _places[place]
         known = _files(kind)
         if name in known:
+            _places[place] = known[name]
             return known[name]
         if not name or not found.exists():
             example = "path/to/config.json" if kind == "models" else f"path/to/{_NOUNS[kind]}.toml"
@@ -127,6 +134,15 @@ def chip(source: str | os.PathLike[str] | Chip, overrides: Mapping[str, object] 
     """
     record: Chip = _cached(path("arch", source), _read_chip) if isinstance(source, (str, os.PathLike)) else source
     return record.with_(overrides) if overrides else record
+
+
+def part(system: System) -> Chip:
+    """The part that a system is made of, with the system's changes.
+
+    Raises:
+        UnknownNameError: no such part, or no such key to change.
+    """
+    return chip(system.part, system.changes)
 
 
 def model(source: str | os.PathLike[str] | Model, overrides: Mapping[str, object] | None = None) -> Model:
