@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from accelsim.spec.aim import AimPart
 from accelsim.spec.device import GpuChip
+from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.system import System
 
-Chip = GpuChip | LlmViewerChip | AimPart | System
+Chip = GpuChip | LlmViewerChip | AimPart | HbmPimPart | System
 """Any chip, told apart by `family`."""
 
-FAMILIES: dict[str, type[GpuChip] | type[LlmViewerChip] | type[AimPart] | type[System]] = {
-    "gpu": GpuChip, "llm-viewer": LlmViewerChip, "gddr6-aim": AimPart, "system": System,
+FAMILIES: dict[str, type[GpuChip] | type[LlmViewerChip] | type[AimPart] | type[HbmPimPart] | type[System]] = {
+    "gpu": GpuChip, "llm-viewer": LlmViewerChip, "gddr6-aim": AimPart, "hbm-pim": HbmPimPart,
+    "system": System,
 }  # fmt: skip
 """The record of each family."""
