@@ -204,6 +204,22 @@ class HbmPimController(Figures):
     queue: Annotated[int, Field(ge=16, le=4096)]
 
 
+class HbmPimCosts(Sourced):
+    """What counts beside a kernel's commands, each switchable; scope = peer counts refresh alone.
+
+    Attributes:
+        refresh: of all banks, as due.
+        activation_window: the limit of nFAW; an ACT in all-bank mode counts every row that it opens.
+        readout: the host reads the partial sums of a product.
+        host_reduce: the host adds them up, at the rate of its vector lanes.
+    """
+
+    refresh: bool
+    activation_window: bool
+    readout: bool
+    host_reduce: bool
+
+
 class HbmPimEnergy(Figures):
     """Energies of the parts that a bit passes, of arithmetic and of standing by; figures of one pseudo-channel.
 
@@ -263,6 +279,7 @@ class HbmPimPart(Description):
     modes: HbmPimModes
     timing: HbmPimTiming
     controller: HbmPimController
+    costs: HbmPimCosts
     energy: HbmPimEnergy
     published: tuple[Published, ...] = ()
 

@@ -22,7 +22,7 @@ def serve(
     """What `Channel.serve` does, remembered by the state relative to the cycle at which it begins.
 
     Returns:
-        How many READ, WRITE, ACT, PRE and REF were issued.
+        How many READ, WRITE, ACT, PRE and REF were issued, and rows opened.
     """
     since = channel.cycle
     far = [channel.state[due] - since > _HORIZON for due in (DUE_0, DUE_1)]

@@ -103,10 +103,10 @@ class Channel:
             compiled: by the compiled controller or not; by the length of the stream if None.
 
         Returns:
-            How many READ, WRITE, ACT, PRE and REF were issued, and the commands if they are kept.
+            How many READ, WRITE, ACT, PRE and REF were issued and rows opened, and the commands if they are kept.
         """
         columns: Sequence[Any] = list(zip(*stream, strict=True)) if stream else [()] * 5
-        counts = [0] * 5
+        counts = [0] * controller.COUNTERS
         room = len(stream) * _SKEW + 256 if log else 0
         use = len(stream) > _LONG if compiled is None else compiled
         make, function = _list, _serve
@@ -130,13 +130,13 @@ class Channel:
             compiled: by the compiled function or not; by the number of runs if None.
 
         Returns:
-            How many READ, WRITE, ACT, PRE and REF were issued.
+            How many READ, WRITE, ACT, PRE and REF were issued and rows opened.
         """
         use = len(runs) > _MANY if compiled is None else compiled
         make, function = _list, _serve_runs
         if use and jit.enabled():
             make, function = _array, jit.compiled(runs_kernels.serve, allocates=False)
-        banks = controller.Banks(*map(make, (self.state, *self.banks, self.window, [0] * 5)))
+        banks = controller.Banks(*map(make, (self.state, *self.banks, self.window, [0] * controller.COUNTERS)))
         function(runs_kernels.Runs(*map(make, zip(*runs, strict=True))), make(rules.table), banks)
         self.take(banks)
         return list(map(int, banks.counts))

@@ -61,11 +61,14 @@ SINGLE, ALL, EXECUTE = 0, 1, 2
     LEAVE_ROW,
     REGISTER_ROW,
     MODE_COLUMN,
+    PARK_ROW,  # the bit of rows that are no cells in all-bank mode
     RULES_SIZE,
-) = range(28)
+) = range(29)
 
 READ, WRITE, ACT, PRE, REF = 0, 1, 2, 3, 4
 """Commands."""
+OPENED, COUNTERS = 5, 6
+"""A further counter: rows of cells that ACTs opened, up to 8 by one; and how many counters there are."""
 
 
 class Banks(NamedTuple):
@@ -81,7 +84,7 @@ class Banks(NamedTuple):
         next_precharge: first cycle of a PRE to it.
         idle_at: cycle at which a precharge or refresh ends, 0 if none runs.
         window: cycles of the last activations, oldest first.
-        counts: how many of each command were issued.
+        counts: how many of each command were issued, and rows opened.
     """
 
     state: Any
@@ -337,12 +340,11 @@ def activate(row, place, target, rules, banks, now):
         if b != target:
             apart = rules[OTHER_BANK_LONG] if b // 4 == target // 4 else rules[OTHER_BANK_SHORT]
             banks.next_activate[b] = max(banks.next_activate[b], now + apart)
-    state, window = banks.state, banks.window
-    together = 1 if state[MODE] == SINGLE else rules[ACTIVATED_TOGETHER]
-    size = len(window)
-    over = max(together - size, 0) * rules[WINDOW] // size  # banks beyond the window's size count in those that follow
-    for i in range(size):
-        window[i] = window[i + together] if i + together < size else now + over
+    state = banks.state
+    opened = 1
+    if state[MODE] != SINGLE:
+        opened = 0 if row & rules[PARK_ROW] else rules[ACTIVATED_TOGETHER]
+    fill(banks, opened, rules[WINDOW], now)
     if state[MODE] == SINGLE and row == rules[ENTER_ROW] and place == rules[ENTER_COLUMN]:
         for i in range(len(MODE_BANKS)):
             if MODE_BANKS[i] == target:
@@ -350,6 +352,19 @@ def activate(row, place, target, rules, banks, now):
         if state[MAGIC] == (1 << len(MODE_BANKS)) - 1:
             state[MAGIC] = 0
             state[MODE] = ALL
+
+
+def fill(banks, opened, length, now):
+    """Count rows that an ACT opens; those beyond the window's size count in the windows that follow."""
+    banks.counts[OPENED] += opened
+    window = banks.window
+    size = len(window)
+    over = max(opened - size, 0) * length // size
+    for i in range(size):
+        if i + opened < size:
+            window[i] = window[i + opened]
+        elif opened > 0:
+            window[i] = now + over
 
 
 def precharge(target, rules, banks, now):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.timing.hbm_pim import again
 from accelsim.timing.hbm_pim.channel import Access, Channel, Issued
-from accelsim.timing.hbm_pim.controller_kernels import ACTIVE
+from accelsim.timing.hbm_pim.controller_kernels import ACTIVE, COUNTERS
 from accelsim.timing.hbm_pim.rules import Rules
 from accelsim.timing.hbm_pim.stream import Kernel, Run, expand, plain
 
@@ -25,13 +25,15 @@ class Outcome:
 
     Attributes:
         cycles: from its first cycle until its last access was done.
-        counts: READ, WRITE, ACT, PRE and REF issued.
+        counts: READ, WRITE, ACT, PRE and REF issued, and rows of cells opened.
         issued: the commands, if they were asked for.
+        around: cycles before and after the body, where runs were counted.
     """
 
     cycles: int
     counts: tuple[int, ...]
     issued: tuple[Issued, ...] = ()
+    around: int = field(default=0, compare=False)
 
 
 def serve(channel: Channel, kernel: Kernel, rules: Rules, way: Way = "runs", *, log: bool = False) -> Outcome:
@@ -46,13 +48,15 @@ def serve(channel: Channel, kernel: Kernel, rules: Rules, way: Way = "runs", *, 
     """
     since = channel.cycle
     if way == "exact" or log:
-        counts, issued = channel.serve(kernel.accesses(), rules, log=log)
-        return Outcome(channel.cycle - since, tuple(counts), tuple(issued))
+        all_counts, issued = channel.serve(kernel.accesses(), rules, log=log)
+        return Outcome(channel.cycle - since, tuple(all_counts), tuple(issued))
     first, begin = _enter(channel, kernel, rules)
-    body = kernel.body[begin:]
+    entered, body = channel.cycle, kernel.body[begin:]
     middle = channel.serve_runs([run[:6] for run in (*body, _shown(kernel.closing))], rules)
+    left = channel.cycle
     last = again.serve(channel, tuple(kernel.closing), rules, queued=len(kernel.closing))
-    return Outcome(channel.cycle - since, tuple(map(sum, zip(first, middle, last, strict=True))))
+    counts = tuple(map(sum, zip(first, middle, last, strict=True)))
+    return Outcome(channel.cycle - since, counts, around=entered - since + channel.cycle - left)
 
 
 def _enter(channel: Channel, kernel: Kernel, rules: Rules) -> tuple[tuple[int, ...], int]:
@@ -89,7 +93,7 @@ def serve_plain(
         phases: READ or WRITE, and bursts on all pseudo-channels; addresses go on from one phase to the next.
         log: keep the commands of the first pseudo-channel.
     """
-    first, totals = 0, [0] * 5
+    first, totals = 0, [0] * COUNTERS
     loads: list[list[tuple[int, int, int]]] = [[] for _ in range(channels)]
     for op, bursts in phases:
         for c, load in enumerate(loads):

@@ -47,6 +47,7 @@ class Rules:
     leave_row: int
     register_row: int
     mode_column: int
+    park_row: int
     banks: int
 
     @cached_property
@@ -104,5 +105,6 @@ def rules_of(part: HbmPimPart, *, refresh: bool = True, window: bool = False) ->
         leave_row=modes.leave_row,
         register_row=modes.register_row,
         mode_column=modes.mode_column,
+        park_row=modes.park_row,
         banks=layout.banks_per_rank,
     )

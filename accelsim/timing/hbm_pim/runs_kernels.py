@@ -28,8 +28,10 @@ from accelsim.timing.hbm_pim.controller_kernels import (
     LEAVING,
     MODE,
     MODE_COLUMN,
+    OPENED,
     OTHER_BANK_LONG,
     OTHER_BANK_SHORT,
+    PARK_ROW,
     POINTER,
     PRE,
     PRECHARGE_TO_ACTIVATE,
@@ -235,11 +237,16 @@ def activate(bank, row, rules, banks, t):
     banks.next_read[bank] = max(banks.next_read[bank], t + rules[ACTIVATE_TO_READ])
     banks.next_write[bank] = max(banks.next_write[bank], t + rules[ACTIVATE_TO_WRITE])
     banks.next_activate[1 - bank] = max(banks.next_activate[1 - bank], t + rules[OTHER_BANK_LONG])
-    window, together = banks.window, rules[ACTIVATED_TOGETHER]
+    opened = 0 if row & rules[PARK_ROW] else rules[ACTIVATED_TOGETHER]
+    banks.counts[OPENED] += opened
+    window = banks.window
     size = len(window)
-    over = max(together - size, 0) * rules[WINDOW] // size
+    over = max(opened - size, 0) * rules[WINDOW] // size
     for i in range(size):
-        window[i] = window[i + together] if i + together < size else t + over
+        if i + opened < size:
+            window[i] = window[i + opened]
+        elif opened > 0:
+            window[i] = t + over
 
 
 def precharge(bank, rules, banks, t):

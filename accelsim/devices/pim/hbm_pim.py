@@ -1,0 +1,228 @@
+"""HBM-PIM as a device: operators with their cycles, what the host does with their results, and the energy of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property, partial
+from os import PathLike
+from types import MappingProxyType
+from typing import Final
+
+from accelsim import catalog
+from accelsim.devices.pim import hbm_pim_energy as energy
+from accelsim.devices.pim.base import KernelResult, Rows
+from accelsim.devices.pim.hbm_pim_timeline import timeline
+from accelsim.errors import RequestError
+from accelsim.mapping.pim import hbm_pim as mapping
+from accelsim.spec.device import GpuChip
+from accelsim.spec.hbm_pim import HbmPimPart
+from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.system import System
+from accelsim.timing.hbm_pim import again, kernel
+from accelsim.timing.hbm_pim.channel import Channel
+from accelsim.timing.hbm_pim.controller_kernels import COUNTERS, READ, REF, WRITE
+from accelsim.timing.hbm_pim.rules import Rules, rules_of
+from accelsim.units import PS_PER_S
+
+SCOPES: Final = ("peer", "physical")
+"""What the public simulator counts; everything."""
+_ELEMENTWISE: Final = ("add", "mul", "relu", "batchnorm")
+_VARIANTS: Final = {"matmul": ("pim", "tree", "plain"), **dict.fromkeys(_ELEMENTWISE, ("pim", "plain"))}
+
+
+class HbmPim:
+    """Pseudo-channels of HBM-PIM in lock-step, as the memory of a host."""
+
+    def __init__(self, system: System, part: HbmPimPart) -> None:
+        self.system, self.part = system, part
+
+    native = "fp16"
+    scopes = SCOPES
+    variants: Mapping[str, tuple[str, ...]] = MappingProxyType(_VARIANTS)
+
+    @property
+    def capacity_bytes(self) -> float:
+        """The PIM ranks of all pseudo-channels."""
+        return float(self.part.organization.channel_bytes * self.system.count)
+
+    @cached_property
+    def clock_hz(self) -> float:
+        """The command clock."""
+        return self.part.clock_hz
+
+    @property
+    def peak_flops_per_s(self) -> float:
+        """All lanes at a column command per nCCDL."""
+        return self.part.flops_per_s / self.part.organization.pseudo_channels * self.system.count
+
+    @property
+    def peak_bytes_per_s(self) -> float:
+        """What all PIM blocks read from their banks."""
+        return self.part.internal_bytes_per_s / self.part.organization.pseudo_channels * self.system.count
+
+    def operator(
+        self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str, fidelity: str
+    ) -> KernelResult | Infeasible:
+        """See `KernelDevice.operator`."""
+        peer, name = scope == "peer", "bn" if kind == "batchnorm" else kind
+        mapped: mapping.Mapped | mapping.Streamed | Infeasible
+        if variant == "plain":
+            if kind == "matmul":
+                mapped = mapping.plain_matmul(self.part, self.system.count, **dims)
+            else:
+                mapped = mapping.plain_elementwise(self.part, self.system.count, name, **dims)
+        elif kind == "matmul":
+            mapped = mapping.matmul(self.part, self.system.count, **dims, tree=variant == "tree", peer=peer)
+        else:
+            mapped = mapping.elementwise(self.part, self.system.count, name, **dims, peer=peer)
+        if isinstance(mapped, Infeasible):
+            return mapped
+        weights = mapping.ELEMENT_BYTES * dims["n"] * dims["k"] if kind == "matmul" else 0
+        if fidelity == "roofline":
+            return self._peak(mapped, weights)
+        if isinstance(mapped, mapping.Streamed):
+            return self._streamed(mapped, weights, self._rules(peer))
+        return self._computed(mapped, weights, peer)
+
+    def trace(self, file: str | PathLike[str], *, scope: str) -> KernelResult:
+        """See `KernelDevice.trace`.
+
+        Raises:
+            RequestError: always: its public simulator has no trace format.
+        """
+        raise RequestError(
+            f"{file}: there is no public trace format for HBM-PIM; run an operator, {', '.join(_VARIANTS)}"
+        )
+
+    def _rules(self, peer: bool) -> Rules:
+        costs = self.part.costs
+        return rules_of(self.part, refresh=costs.refresh, window=costs.activation_window and not peer)
+
+    def _computed(self, mapped: mapping.Mapped, weights: int, peer: bool) -> KernelResult:
+        rules, costs, count = self._rules(peer), self.part.costs, self.system.count
+        channel = Channel.fresh(rules)
+        done = kernel.serve(channel, mapped.kernel, rules)
+        since = channel.cycle
+        read = again.serve(channel, mapped.results, rules) if mapped.results else (0,) * COUNTERS
+        readout = channel.cycle - since
+        reduce_s = mapped.host_adds / self._host_adds_per_s
+        reduce = math.ceil(reduce_s * self.clock_hz)
+        reads, reduces = not peer and costs.readout, not peer and costs.host_reduce
+        cycles = done.cycles + reads * readout + reduces * reduce
+        spent = energy.of_kernel(self.part, mapped, done.counts, self._seconds(cycles))
+        if reads:
+            spent += energy.of_readout(self.part, mapped, read)
+        if reduces and mapped.host_adds:
+            spent += energy.of_host(self._host, mapped.host_adds, reduce_s)
+        t = self.part.timing
+        shares = {
+            "compute": sum(mapped.kernel.columns.values()) * t.nCCDL,
+            "refresh": done.counts[REF] // self.part.organization.ranks * t.nRFC,
+            "mode": done.around,
+            "host": reads * readout + reduces * reduce,
+        }
+        shares["memory"] = cycles - sum(shares.values())
+        return self._result(
+            cycles,
+            mapped,
+            weights,
+            bound=max(shares, key=lambda name: shares[name]),
+            status="assumed" if not peer else t.status,
+            dram_bytes=energy.bank_bytes(self.part, mapped) + (reads * mapped.result_reads * self._access),
+            spent=energy.merged(spent, count),
+            timeline=partial(timeline, self.part, mapped, rules, reads),
+            extra={
+                "kernel_cycles": done.cycles,
+                "readout_cycles": readout,
+                "host_reduce_cycles": reduce,
+            },
+            warnings=_warnings(mapped),
+        )
+
+    def _streamed(self, mapped: mapping.Streamed, weights: int, rules: Rules) -> KernelResult:
+        done = kernel.serve_plain(self.part, rules, mapped.channels, mapped.phases)
+        spent = energy.of_stream(self.part, done.counts, self._seconds(done.cycles), mapped.channels)
+        return self._result(
+            done.cycles,
+            mapped,
+            weights,
+            bound="memory",
+            status=self.part.timing.status,
+            dram_bytes=(done.counts[READ] + done.counts[WRITE]) * self._access,
+            spent=energy.merged(spent, mapped.channels),
+            timeline=list,
+            extra={"kernel_cycles": done.cycles, "readout_cycles": 0, "host_reduce_cycles": 0},
+            warnings=(),
+        )
+
+    def _result(
+        self, cycles: int, mapped: mapping.Mapped | mapping.Streamed, weights: int, *, bound: str, status: str,
+        dram_bytes: int, spent: tuple[energy.Spent, ...], timeline: energy.MakesRows, extra: Mapping[str, float],
+        warnings: tuple[str, ...],
+    ) -> KernelResult:  # fmt: skip
+        return KernelResult(
+            cycles=cycles,
+            time_ps=round(cycles * self.part.timing.tCK_ps),
+            bound=bound,
+            priced_by=mapped.rule,
+            status=status,
+            flops=mapped.flops,
+            weight_bytes=float(weights),
+            activation_bytes=float(mapped.bytes_moved - weights),
+            dram_bytes=float(dram_bytes),
+            used_bytes=float(mapped.bytes_used),
+            spent=spent,
+            timeline=timeline,
+            extra=extra,
+            warnings=warnings,
+            roofs={"memory": self.peak_bytes_per_s, "fp16 x fp16": self.peak_flops_per_s},
+        )
+
+    def _peak(self, mapped: mapping.Mapped | mapping.Streamed, weights: int) -> KernelResult:
+        """The time of the peak rates alone: of the lanes, or of the pins where the host computes."""
+        if isinstance(mapped, mapping.Streamed):
+            outside = self.part.external_bytes_per_s / self.part.organization.pseudo_channels * self.system.count
+            seconds, bound = mapped.bytes_moved / outside, "memory"
+        else:
+            columns = sum(mapped.kernel.columns.values()) or 1
+            seconds, bound = columns * self.part.timing.nCCDL / self.clock_hz, "compute"
+        cycles = max(1, round(seconds * self.clock_hz))
+        none: tuple[energy.Spent, ...] = ()
+        return self._result(
+            cycles, mapped, weights, bound=bound, status=self.part.timing.status, dram_bytes=mapped.bytes_moved,
+            spent=none, timeline=_no_rows, extra={}, warnings=_warnings(mapped),
+        )  # fmt: skip
+
+    def _seconds(self, cycles: int) -> float:
+        return cycles * self.part.timing.tCK_ps / PS_PER_S
+
+    @property
+    def _access(self) -> int:
+        return int(self.part.organization.access_bytes)
+
+    @cached_property
+    def _host(self) -> GpuChip:
+        host = catalog.chip(self.system.host)
+        if not isinstance(host, GpuChip):
+            raise RequestError(f"host = {self.system.host!r} of {self.system.name}: expected a chip of family gpu")
+        return host
+
+    @property
+    def _host_adds_per_s(self) -> float:
+        """Additions of the host's vector lanes: one where its peak counts a multiply-add as two."""
+        host = self._host
+        return host.vector.flops_per_clock / 2 * host.sm.count * host.clock.sm.frequency_hz
+
+
+def _no_rows() -> Rows:
+    return []
+
+
+def _warnings(mapped: mapping.Mapped | mapping.Streamed) -> tuple[str, ...]:
+    if isinstance(mapped, mapping.Streamed) or not mapped.left_out:
+        return ()
+    return (
+        f"{mapped.left_out} elements fill no tile: the kernel of the public simulator, which scope = peer "
+        "reproduces, leaves them out; scope = physical pads them",
+    )
