@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from accelsim.formats import dataformat, quantizer
     from accelsim.numerics.policy import Policy, Stochastic
     from accelsim.results import Run
-    from accelsim.simulation import simulate, simulate_operator
+    from accelsim.simulation import simulate, simulate_operator, simulate_trace
     from accelsim.spec.infeasible import Infeasible
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ __all__ = [
     "quantizer",
     "simulate",
     "simulate_operator",
+    "simulate_trace",
 ]
 
 # name -> module; loaded on first use, so that `import accelsim` stays fast
@@ -47,6 +48,7 @@ _HOME = {
     "quantizer": "formats",
     "simulate": "simulation",
     "simulate_operator": "simulation",
+    "simulate_trace": "simulation",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
 from accelsim import catalog
@@ -20,6 +21,7 @@ from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
 from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
+from accelsim.spec.system import System
 
 DEFAULT_GENERATE = 128
 UNCALIBRATED = (
@@ -148,6 +150,8 @@ def simulate_operator(
     overrides: Mapping[str, object] | None = None,
     fold: bool = True,
     chips: int | str = 1,
+    scope: str | None = None,
+    variant: str | None = None,
     **dims: Any,
 ) -> Run:
     """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
@@ -163,6 +167,9 @@ def simulate_operator(
         overrides: dotted chip figures.
         fold: as in `simulate`.
         chips: as in `simulate`.
+        scope: on a memory that computes, what is counted: "physical" is everything, "peer" what the public
+            simulator of that memory counts.
+        variant: on such a memory, the way to compute the operator, where there are several.
         dims: the dimensions, by name.
 
     Raises:
@@ -170,6 +177,23 @@ def simulate_operator(
     """
     _choice("fidelity", fidelity, FIDELITIES)
     chip = catalog.chip(on, overrides)
+    if isinstance(chip, System):
+        from accelsim.evaluate import kernel
+
+        return kernel.operator(
+            kind,
+            dims,
+            chip,
+            format_=format,
+            weights=weights,
+            fidelity=fidelity,
+            scope=scope,
+            variant=variant,
+            chips=chips,
+        )
+    for name, value in (("scope", scope), ("variant", variant)):
+        if value is not None:
+            raise RequestError(f"{name} = {value!r}: {chip.name} has none; systems of memories that compute do")
     formats = formats_of(chip, weights or format, format, weights or format)
     op = single(kind, dims, formats)
     request = Request(
@@ -185,6 +209,29 @@ def simulate_operator(
         fold=fold,
     )
     return _run(request, Single(op), chip, formats, chips, (), None)
+
+
+def simulate_trace(
+    file: str | PathLike[str], *, on: Any, scope: str | None = None, overrides: Mapping[str, object] | None = None
+) -> Run:
+    """A file of commands on a system whose parts have a public trace format; the same `Run` as one operator.
+
+    Args:
+        file: the trace; for GDDR6-AiM, the format of its public simulator.
+        on: system by name, path or record.
+        scope: as in `simulate_operator`.
+        overrides: dotted figures of the system or its part.
+
+    Raises:
+        RequestError: a line that is no command, with its number; a chip that takes no commands.
+        AccelsimError: a name or figure that is not allowed.
+    """
+    system = catalog.chip(on, overrides)
+    if not isinstance(system, System):
+        raise RequestError(f"{system.name} takes no command traces: name a system of memories that compute")
+    from accelsim.evaluate import kernel
+
+    return kernel.trace(file, system, scope=scope)
 
 
 def _run(

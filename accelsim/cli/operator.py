@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,9 +18,33 @@ from accelsim.cli.options import (
     OnOption,
     PlotKindOption,
     PlotOption,
+    ScopeOption,
     WeightsOption,
 )
 from accelsim.cli.run import finish, number_of, show
+
+
+@app.command()
+def trace(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Commands in the public format of the memory.")],
+    *,
+    on: OnOption,
+    scope: ScopeOption = None,
+    set_: SetOption = [],  # noqa: B006 - typer copies it
+    as_json: JsonOption = False,
+    export: ExportOption = None,
+) -> None:
+    """Run a file of commands on a memory that computes."""
+    files.check(None, "roofline", export)
+    from accelsim import catalog
+    from accelsim.cli import report
+    from accelsim.simulation import simulate_trace
+
+    system = catalog.chip(on, overrides(set_))
+    since = time.perf_counter()
+    found = simulate_trace(file, on=system, scope=scope)
+    show(found, "trace", as_json, report.operator_lines(found, system, {}, time.perf_counter() - since))
+    finish(found, as_json, None, "roofline", export)
 
 
 def _size(help_: str) -> typer.models.OptionInfo:
@@ -66,6 +91,10 @@ def operator(
     fidelity: FidelityOption = "event",
     no_fold: FoldOption = False,
     chips: ChipsOption = "1",
+    scope: ScopeOption = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Way to compute it, where a memory that computes has several.")
+    ] = None,
     set_: SetOption = [],  # noqa: B006 - typer copies it
     as_json: JsonOption = False,
     plot: PlotOption = None,
@@ -107,6 +136,8 @@ def operator(
         fidelity=fidelity,
         fold=not no_fold,
         chips=number_of(chips),
+        scope=scope,
+        variant=variant,
         **dims,
     )
     show(found, "operator", as_json, report.operator_lines(found, chip, dims, time.perf_counter() - since))

@@ -48,6 +48,13 @@ KvCacheOption = Annotated[str | None, _format("--kv-cache", "Format of keys and 
 FidelityOption = Annotated[
     str, typer.Option("--fidelity", metavar="event|roofline", help="Simulate events, or price in closed form.")
 ]
+ScopeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scope", metavar="physical|peer",
+        help="On a memory that computes: count everything, or what its public simulator counts.", show_default=False,
+    ),
+]  # fmt: skip
 LogitsOption = Annotated[
     str, typer.Option("--logits", metavar="last|all", help="Positions of the prompt that lm_head covers.")
 ]

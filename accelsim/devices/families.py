@@ -6,9 +6,28 @@ from collections.abc import Mapping
 
 from accelsim.devices.base import Device
 from accelsim.devices.gpu import Gpu
+from accelsim.devices.pim.aim import Aim
+from accelsim.devices.pim.base import KernelDevice
+from accelsim.devices.pim.hbm_pim import HbmPim
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
+from accelsim.spec.aim import AimPart
 from accelsim.spec.device import GpuChip
+from accelsim.spec.hbm_pim import HbmPimPart
+from accelsim.spec.system import System
+
+
+def kernel_device(system: System, part: object) -> KernelDevice:
+    """The device that runs single kernels on the parts of a system.
+
+    Raises:
+        RequestError: a part of a family that has no such device.
+    """
+    if isinstance(part, AimPart):
+        return Aim(system, part)
+    if isinstance(part, HbmPimPart):
+        return HbmPim(system, part)
+    raise RequestError(f"{getattr(part, 'name', part)}: no device runs kernels on parts of this family")
 
 
 def device_for(

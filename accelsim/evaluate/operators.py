@@ -35,8 +35,8 @@ KINDS = tuple(_REQUIRED)
 """Operators that can be run on their own."""
 
 
-def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
-    """The operator of that name.
+def checked(kind: str, dims: Mapping[str, Any]) -> dict[str, Any]:
+    """The dimensions of an operator, those that were not given included.
 
     Raises:
         UnknownNameError: no such operator.
@@ -60,6 +60,19 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
     if missing:
         raise RequestError(f"{kind}: {', '.join(missing)} missing; it takes {', '.join(allowed)}")
     given = {**_OPTIONAL[kind], **dims}
+    if kind in _ELEMENTWISE:
+        _only_one_size(kind, given)
+    return given
+
+
+def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
+    """The operator of that name.
+
+    Raises:
+        UnknownNameError: no such operator.
+        RequestError: a dimension is missing, unknown, not whole or below 1.
+    """
+    given = checked(kind, dims)
     if kind == "matmul":
         return _matmul(given, formats)
     if kind == "attention":
@@ -119,16 +132,18 @@ def _attention(d: Mapping[str, Any], formats: Formats) -> Operator:
     )
 
 
-def _elementwise(name: str, d: Mapping[str, Any], formats: Formats) -> Operator:
+def _only_one_size(name: str, d: Mapping[str, Any]) -> None:
     rows, columns = d["rows"], d["columns"]
     by_row = name in ("softmax", "layernorm", "rmsnorm")
     if d["elements"] is not None and (rows is not None or columns is not None or by_row):
         what = "rows and columns" if by_row else "either elements, or rows and columns"
         raise RequestError(f"{name}: takes {what}")
-    if d["elements"] is not None:
-        rows, columns = 1, d["elements"]
-    if rows is None or columns is None:
+    if d["elements"] is None and (rows is None or columns is None):
         raise RequestError(f"{name}: takes {'rows and columns' if by_row else 'elements, or rows and columns'}")
+
+
+def _elementwise(name: str, d: Mapping[str, Any], formats: Formats) -> Operator:
+    rows, columns = (1, d["elements"]) if d["elements"] is not None else (d["rows"], d["columns"])
     x = Tensor("x", (rows, columns), Role.ACTIVATION, formats.activations)
     inputs = [x]
     if name in ("add", "mul"):

@@ -70,7 +70,7 @@ def event(
             )
         )
     summary = summarise(phases, **request_figures(work, device), events=runner.events)
-    rows = _phase_rows(phases, float(device.reference_clock_hz))
+    rows = phase_rows(phases, float(device.reference_clock_hz))
     tables = Tables(
         rows, operators, events_.resource_rows(outcomes, device), used, lambda: events_.timeline_rows(outcomes, device)
     )
@@ -104,7 +104,7 @@ def roofline(
     operators = [row for total in totals for row in closed.operator_rows(total, device)]
     if progress:
         progress(phases[-1].name, 1, 1)
-    rows = _phase_rows(phases, float(device.reference_clock_hz))
+    rows = phase_rows(phases, float(device.reference_clock_hz))
     tables = Tables(rows, operators, closed.resource_rows(totals, device), used, list)
     notes = _power_warning(rows, summary["power_excess_w"], summary["power_limit_w"])
     roofs = device.roofs(event for total in totals for event in total.events)
@@ -165,7 +165,8 @@ def request_figures(work: Passes, device: Device) -> dict[str, Any]:
     return {key: np.ravel(value) if isinstance(value, np.ndarray) else value for key, value in figures.items()}
 
 
-def _phase_rows(phases: list[PhaseTotals], clock_hz: float) -> Rows:
+def phase_rows(phases: list[PhaseTotals], clock_hz: float) -> Rows:
+    """The rows of `run.phases`."""
     return [
         {
             "phase": phase.name,

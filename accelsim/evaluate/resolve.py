@@ -25,7 +25,10 @@ def formats_of(
         UnknownNameError: no such format.
     """
     if not isinstance(chip, GpuChip | LlmViewerChip):
-        raise RequestError(f"{chip.name}: whole models run on chips of family gpu; this one takes single operators")
+        raise RequestError(
+            f"{chip.name}: whole models run on chips of family gpu, and single operators on those or on a system of "
+            "memories that compute, such as gddr6-aim-32ch; see `accelsim list arch`"
+        )
     if not isinstance(chip, GpuChip):
         raise RequestError(
             f"{chip.name} carries only the figures of LLM-Viewer: use convention llm-viewer with fidelity roofline, "

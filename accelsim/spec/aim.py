@@ -166,6 +166,7 @@ class AimPower(Figures):
         request_w: the controller, for one cycle of each request.
         command_w: its interface to the DRAM, for one cycle of each command.
         link_j_per_byte: PCIe or CXL to the host.
+        refresh_rows: rows of every bank that one refresh opens.
     """
 
     active_standby_w: Power = Field(alias="active_standby")
@@ -184,6 +185,7 @@ class AimPower(Figures):
     request_w: Power = Field(alias="request")
     command_w: Power = Field(alias="command")
     link_j_per_byte: EnergyPerByte = Field(alias="link")
+    refresh_rows: Count
 
 
 class AimPart(Description):

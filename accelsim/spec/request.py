@@ -31,6 +31,8 @@ class Request:
         streams: kernels one after the other, or each as soon as its tensors are there ("graph").
         fold: recurring segments are replayed.
         seed: of everything drawn.
+        scope: what is counted on memories that compute: "physical" is everything, the only choice elsewhere.
+        variant: the way to compute an operator, where a family has several.
     """
 
     model: str
@@ -49,3 +51,5 @@ class Request:
     streams: str = "one"
     fold: bool = True
     seed: int = 0
+    scope: str = "physical"
+    variant: str = "plain"

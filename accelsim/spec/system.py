@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+from pydantic import Field
+
 from accelsim.spec.base import Count, Description, Name
 
 
@@ -26,7 +28,7 @@ class System(Description):
     count: Count
     reference_clock: Literal["tCK", "logic"]
     host: Name
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = Field(default_factory=dict)
 
     def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
         """The same system with other values; keys that it does not have itself are figures of its part."""

@@ -1,0 +1,1 @@
+"""Memories that compute: one kernel alone, by its commands."""
