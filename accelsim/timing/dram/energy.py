@@ -33,7 +33,7 @@ class Joules:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def account(dram: Dram, counts: Ints, banks: Banks, cycles: int) -> Joules:
+def account(dram: Dram, counts: Ints, banks: Banks, cycles: int, channels: int | None = None) -> Joules:
     """Energy of commands and of the time in which they were issued.
 
     Args:
@@ -41,11 +41,12 @@ def account(dram: Dram, counts: Ints, banks: Banks, cycles: int) -> Joules:
         counts: [commands] how many were issued.
         banks: final state; its open times tell active from precharged standby.
         cycles: how long all ranks were powered.
+        channels: how many of the first channels are counted; all by default.
     """
     if dram.energy.currents is not None:
-        return _by_currents(dram, dram.energy.currents, counts, banks, cycles)
+        return _by_currents(dram, dram.energy.currents, counts, banks, cycles, channels)
     assert dram.energy.components is not None
-    return _by_components(dram, dram.energy.components, counts, cycles)
+    return _by_components(dram, dram.energy.components, counts, cycles, channels)
 
 
 def per_command(dram: Dram) -> dict[str, float]:
@@ -90,9 +91,17 @@ def _drawn(dram: Dram, currents: Currents, does: str, banks: int) -> float:
     return currents.vdd_v * charge * _cycle_s(dram, currents) * dram.organization.devices
 
 
-def _by_currents(dram: Dram, currents: Currents, counts: Ints, banks: Banks, cycles: int) -> Joules:
-    rank = LEVELS.index("rank")
-    nodes = np.unique(wires(dram).path[:, rank])
+def _ranks(dram: Dram, channels: int | None) -> Ints:
+    """Nodes of the ranks of the first channels."""
+    made = wires(dram)
+    counted = dram.organization.channels if channels is None else channels
+    return np.unique(made.path[: counted * made.settings.banks_per_channel, LEVELS.index("rank")])
+
+
+def _by_currents(
+    dram: Dram, currents: Currents, counts: Ints, banks: Banks, cycles: int, channels: int | None
+) -> Joules:
+    nodes = _ranks(dram, channels)
     still_open = np.where(banks.open_banks[nodes] > 0, cycles - banks.open_since[nodes], 0)
     active = int((banks.open_cycles[nodes] + still_open).sum())
     idle = len(nodes) * cycles - active
@@ -116,8 +125,8 @@ def _moved(dram: Dram, parts: Components, does: str, banks: int) -> float:
     return 0.0
 
 
-def _by_components(dram: Dram, parts: Components, counts: Ints, cycles: int) -> Joules:
-    ranks = len(np.unique(wires(dram).path[:, LEVELS.index("rank")]))
+def _by_components(dram: Dram, parts: Components, counts: Ints, cycles: int, channels: int | None) -> Joules:
+    ranks = len(_ranks(dram, channels))
     time_s = cycles * dram.timing.tck_ps * 1e-12
     return _sum(dram, counts, parts.standby_w * ranks * time_s, parts.interface_j_per_byte)
 
