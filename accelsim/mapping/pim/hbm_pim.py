@@ -90,7 +90,7 @@ def matmul(
     """
     tiles_out, tiles_in = stream.gemv_tiles(part, -(-n // channels), k)
     sums = tiles_in if tree else 1
-    rows = stream.gemv_rows(part, tiles_out, tiles_in, m, sums)
+    rows = stream.gemv_rows(part, tiles_out, tiles_in, m, sums) + tree
     if rows > part.organization.rows:
         return _too_large(part, channels, rows, f"m = {m}, n = {n} and k = {k}")
     kernel = stream.gemv(part, -(-n // channels), k, m, tree=tree, apart=not peer)

@@ -15,8 +15,8 @@ from accelsim.timing.hbm_pim.stream import Kernel, Run, expand, plain
 
 Way = Literal["runs", "exact"]
 
-_SHOWN = 64
-"""Accesses behind the opening that its last one can see."""
+_SHOWN = 3
+"""Runs that are certainly as much as an access can see of those behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ def _enter(channel: Channel, kernel: Kernel, rules: Rules) -> tuple[tuple[int, .
     for begin in range(1, len(kernel.body) + 1):
         tried = channel.copy()
         stream = [*kernel.opening, *expand(kernel.body[:begin])]
-        shown = [*expand(kernel.body[begin : begin + _SHOWN]), *kernel.closing][:_SHOWN]
+        shown = [
+            *expand(kernel.body[begin : begin + _SHOWN]),
+            *(kernel.closing if begin + _SHOWN > len(kernel.body) else ()),
+        ]
         counts = again.serve(tried, (*stream, *shown), rules, stop=len(stream))
         if ACTIVE not in tried.banks[0][2:]:
             break

@@ -45,6 +45,7 @@ class Kernel:
         body: from there on, until it is switched off for good.
         closing: accesses that leave the all-bank mode and read every bank again.
         rows: rows of a bank that operands and results take.
+        program_writes: bursts in which the micro-program is loaded.
         columns: column commands on which all blocks compute or move data, by kind: "mac", "add", "mul", "fill",
             "broadcast", "store".
     """
@@ -53,6 +54,7 @@ class Kernel:
     body: list[Run] = field(default_factory=list)
     closing: list[Access] = field(default_factory=list)
     rows: int = 0
+    program_writes: int = 0
     columns: dict[str, int] = field(default_factory=dict)
 
     def accesses(self) -> list[Access]:
@@ -85,15 +87,17 @@ def gemv(part: HbmPimPart, outputs: int, inputs: int, batch: int, *, tree: bool 
         inputs: length of the vectors.
         batch: vectors, served one after the other: each reads the whole matrix.
         tree: sums of every input tile are stored and cleared, so that the host adds tiles as a tree.
-        apart: every result has a place of its own; without it results of the source's kernel overlap, as there.
+        apart: every tile, result and row of zeros has a place of its own; in the source's kernel some overlap.
     """
     tiles_out, tiles_in = gemv_tiles(part, outputs, inputs)
     kernel = Kernel()
+    zeros = gemv_rows(part, tiles_out, tiles_in, batch, tiles_in) if apart else ZERO_ROW
     if tree:
-        _clear_rows(part, kernel.opening)
+        _clear_rows(part, kernel.opening, zeros)
     _open(part, kernel, program_words=10 if tree else 6)
     weights = _tile_columns(part)
-    end = tiles_out * tiles_in // 2 * weights
+    half = -(-tiles_in // 2) * 2 if apart else tiles_in  # columns of an output tile in both banks of a pair
+    end = tiles_out * half // 2 * weights
     results = tiles_in if tree else 1
     even, odd = range(0, tiles_in, 2), range(1, tiles_in, 2)
     for tile in range(tiles_out):
@@ -101,16 +105,16 @@ def gemv(part: HbmPimPart, outputs: int, inputs: int, batch: int, *, tree: bool 
             _mode(part, kernel)
             place = end + ((tile * batch + vector) * results if apart else tile + vector) * GROUP
             for k in range(tiles_in) if tree else (*even, *odd):
-                _tile(part, kernel, weights * (k // 2 + tile * tiles_in // 2), bank=k % 2)
+                _tile(part, kernel, weights * (k // 2 + tile * half // 2), bank=k % 2)
                 if tree:
                     _move(part, kernel, WRITE, 1, place, "store")
-                    _move(part, kernel, READ, 0, ZERO_ROW * part.organization.columns, "clear")
+                    _move(part, kernel, READ, 0, zeros * part.organization.columns, "clear")
                     place += GROUP
             if not tree:
                 _move(part, kernel, WRITE, 1, place, "store")
             _mode(part, kernel)
     stores = tiles_out * batch * results
-    kernel.rows = gemv_rows(part, tiles_out, tiles_in, batch, results)
+    kernel.rows = gemv_rows(part, tiles_out, tiles_in, batch, results) + tree
     passes = tiles_out * tiles_in * batch
     kernel.columns = {"mac": passes * weights, "broadcast": passes * GROUP, "store": stores * GROUP}
     if tree:
@@ -132,7 +136,7 @@ def gemv_tiles(part: HbmPimPart, outputs: int, inputs: int) -> tuple[int, int]:
 
 def gemv_rows(part: HbmPimPart, tiles_out: int, tiles_in: int, batch: int, results: int) -> int:
     """Rows of a bank that a matrix and its results take; `results` per output and vector."""
-    weights = -(-tiles_out * tiles_in // 2) * _tile_columns(part)
+    weights = tiles_out * -(-tiles_in // 2) * _tile_columns(part)
     return -(-(weights + tiles_out * batch * results * GROUP) // part.organization.columns)
 
 
@@ -226,7 +230,8 @@ def _open(part: HbmPimPart, kernel: Kernel, program_words: int) -> None:
     _park(part, stream)
     stream += [Access(WRITE, bank, modes.enter_row, modes.enter_column) for bank in MODE_BANKS]
     barrier(stream)
-    for i in range(-(-program_words // GROUP)):
+    kernel.program_writes = -(-program_words // GROUP)
+    for i in range(kernel.program_writes):
         stream.append(Access(WRITE, 1, modes.register_row, modes.command_column + i))
     barrier(stream)
 
@@ -242,11 +247,9 @@ def _mode(part: HbmPimPart, kernel: Kernel) -> None:
     kernel.body.append(Run(WRITE, 0, part.modes.register_row, part.modes.mode_column, 1, 1, "mode"))
 
 
-def _clear_rows(part: HbmPimPart, stream: list[Access]) -> None:
+def _clear_rows(part: HbmPimPart, stream: list[Access], row: int) -> None:
     stream += [
-        Access(WRITE, bank, ZERO_ROW, column)
-        for bank in range(part.organization.banks_per_rank)
-        for column in range(GROUP)
+        Access(WRITE, bank, row, column) for bank in range(part.organization.banks_per_rank) for column in range(GROUP)
     ]
 
 
