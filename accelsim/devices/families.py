@@ -9,16 +9,23 @@ from accelsim.devices.gpu import Gpu
 from accelsim.devices.pim.aim import Aim
 from accelsim.devices.pim.base import KernelDevice
 from accelsim.devices.pim.hbm_pim import HbmPim
+from accelsim.devices.pim.upmem import Upmem
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
 from accelsim.spec.aim import AimPart
 from accelsim.spec.device import GpuChip
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.system import System
+from accelsim.spec.upmem import UpmemPart
 
 
-def kernel_device(system: System, part: object) -> KernelDevice:
+def kernel_device(system: System, part: object, format_: str | None = None) -> KernelDevice:
     """The device that runs single kernels on the parts of a system.
+
+    Args:
+        system: the system.
+        part: the description of its part.
+        format_: format to compute in, on parts whose arithmetic is software; their native one if they lack it.
 
     Raises:
         RequestError: a part of a family that has no such device.
@@ -27,6 +34,8 @@ def kernel_device(system: System, part: object) -> KernelDevice:
         return Aim(system, part)
     if isinstance(part, HbmPimPart):
         return HbmPim(system, part)
+    if isinstance(part, UpmemPart):
+        return Upmem(system, part, format_)
     raise RequestError(f"{getattr(part, 'name', part)}: no device runs kernels on parts of this family")
 
 

@@ -45,7 +45,8 @@ def operator(
     if kind not in KINDS:
         raise UnknownNameError("operator", kind, KINDS, hint=f"operators: {', '.join(KINDS)}")
     given = checked(kind, dims)
-    device = kernel_device(system, catalog.part(system))
+    asked = format_.name if isinstance(format_, Format) else str(format_) if format_ is not None else None
+    device = kernel_device(system, catalog.part(system), asked)
     scope_ = _one_of("scope", scope, device.scopes, device.scopes[-1])
     request = Request(
         model=kind, chip=system.name, batch=1, prompt=1, generate=0, weights=device.native,

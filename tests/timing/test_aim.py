@@ -6,7 +6,7 @@ import pytest
 
 from accelsim import catalog
 from accelsim.errors import DescriptionError, RequestError
-from accelsim.mapping.pim import aim
+from accelsim.mapping.pim import aim, aim_traces
 from accelsim.spec.aim import AimTiming
 from accelsim.timing.aim import trace
 from accelsim.timing.aim.commands import ACT16, COMMANDS, MAC16, PREA, RDMAC16, TMOD, WRGB
@@ -22,8 +22,8 @@ traces = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(traces)
 
 
-def rows():
-    text = (Path(__file__).parent.parent / "validation" / "aim_cycles.csv").read_text().splitlines()
+def rows(name):
+    text = (Path(__file__).parent.parent / "validation" / f"{name}.csv").read_text().splitlines()
     return list(csv.DictReader(line for line in text if not line.startswith("#")))
 
 
@@ -39,46 +39,18 @@ def cycles(program, channels=32, scope="peer", **options):
     return run(program, PART, channels, scope=scope, **options).cycles
 
 
-# every kind of instruction once, in the order of the public simulator's own overview trace, written in a compact form
-ALL_KINDS = "\n".join([
-    *(f"W MEM {i} 2 {8 + i}" for i in range(4)), *["W GPR 0"] * 8,
-    *(f"AiM WR_SBK {gpr} {1 << i} 0 0" for gpr in (0, 1) for i in range(4)),
-    "AiM WR_GB 2 2 15", "AiM WR_BIAS 4 15",
-    "W CFR 0 1", "AiM MAC_ABK 2 15 0", "W CFR 0 0", "AiM MAC_ABK 2 15 0",
-    "W CFR 0 1", "AiM MAC_SBK 2 15 0 0", "W CFR 0 0", "AiM MAC_SBK 2 15 0 0",
-    "W CFR 1 1", "AiM EWMUL 2 15 0", "W CFR 1 0", "AiM EWMUL 2 15 0",
-    "W CFR 2 1", "AiM AF 15", "AiM RD_MAC 8 15", "AiM RD_AF 12 15", "AiM EWADD 4 8 12",
-    "AiM COPY_BKGB 2 15 0 0", "AiM COPY_GBBK 2 15 0 0",
-    *(f"AiM RD_SBK 20 {1 << (i // 2)} 0 0" for i in range(8)),
-    *(f"AiM WR_ABK 4 {1 << i} 5" for i in range(4)), "AiM EOC",
-])  # fmt: skip
-
 mac = Instruction("MAC_ABK", 64, EVERY, row=0, steps=(1,))
-function = Instruction("AF", 1, EVERY, row=0)
-bias, read_mac, read_af = (Instruction(name, 1, EVERY) for name in ("WR_BIAS", "RD_MAC", "RD_AF"))
 
 
-@pytest.mark.parametrize(
-    ("program", "expected"),
-    [
-        (Program((EOC,)), 2),
-        (repeat(1, Instruction("MAC_ABK", 1, 1, row=0)), 59),
-        (repeat(1, Instruction("MAC_ABK", 16, 1, row=0)), 89),
-        (repeat(1, Instruction("MAC_ABK", 64, 1, row=0)), 185),
-        (repeat(2, Instruction("MAC_ABK", 64, 1, row=0, steps=(1,))), 411),
-        (repeat(16, Instruction("MAC_ABK", 64, 1, row=0, steps=(1,))), 3575),
-        (repeat(16, mac), 3575),
-        (repeat(1024, mac), 231383),
-        (repeat(1024, read_mac), 3106),
-        (repeat(1024, bias), 2083),
-        (repeat(1024, Instruction("EWMUL", 64, EVERY, row=0, steps=(1,))), 227260),
-        (repeat(1024, Instruction("WR_ABK", 1, 1, row=0, steps=(1,))), 103393),
-        (repeat(1024, bias, Instruction("MAC_ABK", 64, EVERY, row=0), function, read_af), 424960),
-        (parse(ALL_KINDS), 689),
-    ],
-)  # fmt: skip
-def test_cycles_of_the_public_traces(program, expected):
-    assert cycles(program) == expected
+@pytest.mark.parametrize("row", rows("aim_public_cycles"), ids=lambda row: row["shape"])
+def test_cycles_of_the_public_traces(row):
+    assert cycles(aim_traces.named(row["shape"], PART)) == int(row["cycles"])
+
+
+@pytest.mark.parametrize("row", rows("aim_public_cycles"), ids=lambda row: row["shape"])
+def test_public_traces_command_by_command(row):
+    if int(row["cycles"]) < 5000:
+        assert cycles(aim_traces.named(row["shape"], PART), exact=True) == int(row["cycles"])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +71,7 @@ def test_commands_of_a_gemv():
 OPERATORS = {"matmul": aim.matmul, "mul": aim.multiply, "add": aim.add, "relu": aim.relu}
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['kernel']}-{row['channels']}-{row['shape']}")
+@pytest.mark.parametrize("row", rows("aim_cycles"), ids=lambda row: f"{row['kernel']}-{row['channels']}-{row['shape']}")
 def test_cycles_of_further_runs_of_the_public_simulator(row):
     shape = {key: int(value) for key, value in (item.split("=") for item in row["shape"].split())}
     channels, expected = int(row["channels"]), int(row["cycles"])
