@@ -60,7 +60,7 @@ ELEMENTWISE: Final = (
 )  # fmt: skip
 """Pseudo-channels, operator, elements, cycles on HBM-PIM."""
 
-PLAIN: Final = (
+PLAIN: Final[tuple[tuple[int, str, dict[str, Any], int], ...]] = (
     (1, "matmul", {"m": 1, "n": 64, "k": 1024}, 9173), (64, "matmul", {"m": 1, "n": 4096, "k": 4096}, 36082),
     (64, "add", {"elements": 1048576}, 6651), (64, "relu", {"elements": 1048576}, 4564),
 )  # fmt: skip
