@@ -6,7 +6,7 @@ import pytest
 
 from accelsim import catalog
 from accelsim.errors import DescriptionError, RequestError
-from accelsim.mapping.pim import aim, aim_traces
+from accelsim.mapping.pim import aim
 from accelsim.spec.aim import AimTiming
 from accelsim.timing.aim import trace
 from accelsim.timing.aim.commands import ACT16, COMMANDS, MAC16, PREA, RDMAC16, TMOD, WRGB
@@ -17,9 +17,17 @@ PART = catalog.chip("gddr6-aim")
 EVERY = (1 << 32) - 1
 EOC = Instruction("EOC")
 
-spec = importlib.util.spec_from_file_location("aim_traces", Path(__file__).with_name("aim_traces.py"))
-traces = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(traces)
+SHARED = Path(__file__).parents[3] / "shared" / "reference" / "pim" / "cycles.csv"
+
+
+def beside(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+traces, programs = beside("aim_traces"), beside("aim_programs")
 
 
 def rows(name):
@@ -44,13 +52,22 @@ mac = Instruction("MAC_ABK", 64, EVERY, row=0, steps=(1,))
 
 @pytest.mark.parametrize("row", rows("aim_public_cycles"), ids=lambda row: row["shape"])
 def test_cycles_of_the_public_traces(row):
-    assert cycles(aim_traces.named(row["shape"], PART)) == int(row["cycles"])
+    assert cycles(programs.named(row["shape"], PART)) == int(row["cycles"])
 
 
 @pytest.mark.parametrize("row", rows("aim_public_cycles"), ids=lambda row: row["shape"])
 def test_public_traces_command_by_command(row):
     if int(row["cycles"]) < 5000:
-        assert cycles(aim_traces.named(row["shape"], PART), exact=True) == int(row["cycles"])
+        assert cycles(programs.named(row["shape"], PART), exact=True) == int(row["cycles"])
+
+
+def test_every_shared_row():
+    if not SHARED.exists():
+        pytest.skip("the shared folder is not here")
+    with SHARED.open() as file:
+        rows_ = [row for row in csv.DictReader(file) if row["simulator"] == "aim_simulator"]
+    assert len(rows_) >= 16
+    assert [cycles(programs.named(r["shape"], PART)) for r in rows_] == [int(r["cycles"]) for r in rows_]
 
 
 @pytest.mark.parametrize(
