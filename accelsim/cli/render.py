@@ -10,6 +10,7 @@ from rich.table import Table
 
 from accelsim import catalog, units
 from accelsim.catalog import Kind
+from accelsim.cli import published
 from accelsim.graph import parameters
 from accelsim.spec.base import Description
 from accelsim.spec.chip import Chip
@@ -17,6 +18,7 @@ from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.dram import Dram
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
+from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
@@ -120,6 +122,9 @@ def chip(record: Chip) -> Shown:
             rate = units.show(row["flops_per_s"], "FLOP/s", 4)
             peaks.add_row(" x ".join(row["operands"]), row["accumulator"], row["sparsity"], rate)
         parts.append(peaks)
+    if isinstance(record, HbmPimPart):
+        document["figures"], tables = published.hbm_pim(record)
+        parts += tables
     return document, parts
 
 

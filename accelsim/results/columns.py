@@ -123,6 +123,15 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Frame -> column -> meaning. Units are in the names: s, ps, B as bytes, j, w."""
 
+KERNEL_SUMMARY: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "kernel_cycles": "cycles of the commands of a kernel on a memory that computes",
+        "readout_cycles": "cycles in which the host reads partial sums; within `cycles` if the scope counts them",
+        "host_reduce_cycles": "cycles in which the host adds them up; likewise",
+    }
+)
+"""Further figures of the summary of a kernel on HBM-PIM."""
+
 BOUNDS: Final = (
     "compute", "vector", "memory", "cache", "sram", "link", "sync", "pipeline", "launch", "issue", "mode", "refresh",
     "host", "convert",
