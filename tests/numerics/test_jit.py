@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KERNELS = sorted((ROOT / "accelsim" / "numerics").rglob("*_kernels.py"))
+FOLDERS = ("numerics", "timing/dram")
+KERNELS = sorted(file for folder in FOLDERS for file in (ROOT / "accelsim" / folder).rglob("*_kernels.py"))
 QUANTIZE = """
 import warnings
 warnings.simplefilter("always")
