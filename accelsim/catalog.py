@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,8 @@ _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
 }
 
+_SETTLED_NS: Final = 100_000_000
+_listings: dict[tuple[Kind, Path, str], tuple[dict[Path, int], dict[str, Path]]] = {}
 _cache: dict[Path, tuple[tuple[int, int], Record]] = {}
 
 
@@ -232,11 +235,32 @@ def _is_path(name: str) -> bool:
 
 
 def _files(kind: Kind) -> dict[str, Path]:
-    """Names of one kind and their files."""
+    """Names of one kind and their files, listed again only after one of the folders has changed."""
+    key = (kind, root(), os.environ.get(OWN_FORMATS, "") if kind == "formats" else "")
+    stamps, found = _listings.get(key, ({}, {}))
+    if stamps and all(_stamp(folder) == stamp for folder, stamp in stamps.items()):
+        return found
+    found = _listed(kind)
+    folders = {root() / _FOLDERS[kind][0], *_own_folders(kind)}
+    folders |= {inner for folder in folders for inner in folder.glob("**/")}
+    stamps = {folder: _stamp(folder) for folder in folders}
+    if max(stamps.values()) < time.time_ns() - _SETTLED_NS:  # a change within the clock's grain would go unseen
+        _listings[key] = (stamps, found)
+    return found
+
+
+def _stamp(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return -1
+
+
+def _listed(kind: Kind) -> dict[str, Path]:
     folder, pattern = _FOLDERS[kind]
     found: dict[str, Path] = {}
     nested = [root() / other for other, _ in _FOLDERS.values() if other.startswith(f"{folder}/")]
-    files_ = [*(root() / folder).glob(pattern), *(_own_formats() if kind == "formats" else ())]
+    files_ = [*(root() / folder).glob(pattern), *(file for own in _own_folders(kind) for file in own.glob("**/*.toml"))]
     for file in sorted(files_, key=lambda file: (file.stem, file)):
         if any(other in file.parents for other in nested):
             continue
@@ -247,13 +271,14 @@ def _files(kind: Kind) -> dict[str, Path]:
     return found
 
 
-def _own_formats() -> Iterator[Path]:
-    """The files in folders of one's own."""
-    for name in filter(None, os.environ.get(OWN_FORMATS, "").split(os.pathsep)):
+def _own_folders(kind: Kind) -> Iterator[Path]:
+    """Folders of one's own."""
+    names = os.environ.get(OWN_FORMATS, "").split(os.pathsep) if kind == "formats" else ()
+    for name in filter(None, names):
         folder = Path(name)
         if not folder.is_dir():
             raise RequestError(f"{OWN_FORMATS} names {name!r}, which is no folder")
-        yield from folder.absolute().glob("**/*.toml")
+        yield folder.absolute()
 
 
 def origin(file: Path) -> str:
