@@ -14,8 +14,8 @@ from tests.numerics.matrix import PROPERTIES
 INTRODUCTION = (
     "# What holds for which formats", "",
     "Made by `python -m tests.numerics.matrix_rows` from what `tests/numerics/test_properties.py` tests. A number",
-    "leads to a counterexample below, which a test replays; `–` means that the question does not arise, `?` that nothing is",
-    "promised though no counterexample is known. Formats that own scales choose them anew in every call.", "",
+    "leads to a counterexample below, which a test replays; `–` means that the question does not arise, `?` that",
+    "nothing is promised though no counterexample is known. Formats that own scales choose them anew every time.", "",
 )  # fmt: skip
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats-properties.md"
