@@ -23,6 +23,7 @@ Kernel = Callable[..., Any]
 _EXPONENT = np.uint64(0x7FF)
 _MANTISSA = np.uint64((1 << 52) - 1)
 _HIDDEN = np.uint64(1 << 52)
+_BINARY32_END = 0x7F7FFFFF
 
 
 def build(record: FloatFormat, policy: Policy, grid: FloatGrid) -> ElementCodec:
@@ -154,20 +155,16 @@ class FloatCodec(ElementCodec):
         lowest = self._first - self._mantissa
         return self._mantissa > 23 or self._largest > float(np.finfo(np.float32).max) or lowest < -149
 
-    @property
-    def _binary32(self) -> bool:
-        """Whether codes are the bits of the processor's own float32."""
-        fields = self.bits, self._mantissa, self._first, self._finite
-        return fields == (32, 23, -126, 0x7F7FFFFF) and bool(self._signed) and self.record.subnormals
-
     def decode(self, codes: Codes, out: Floats) -> None:
         """Write the values of codes."""
         if self.bits <= 16:
             super().decode(codes, out)
             return
-        if self._binary32 and not np.isnan(bits := codes.view(np.float32)).any():
-            out[...] = bits
-            return
+        if self._binary32 and self._signed and self._finite == _BINARY32_END:
+            bits = codes.astype(np.uint32, copy=False).view(np.float32)
+            if not np.isnan(bits).any():
+                out[...] = bits
+                return
         for start in range(0, codes.size, 1 << 14):
             with np.errstate(over="ignore"):
                 out[start : start + (1 << 14)] = self._values(codes[start : start + (1 << 14)])
