@@ -89,3 +89,17 @@ def test_codes_of_fp32_are_its_bits_also_among_nan():
     np.testing.assert_array_equal(made.decode(bits).view(np.uint32), bits)
     assert np.isnan(made.decode(np.append(bits, np.uint32(0xFFC00001)))).sum() == 1
     np.testing.assert_array_equal(made.decode(np.append(bits, np.uint32(0x7FC00000)))[:-1].view(np.uint32), bits)
+
+
+@pytest.mark.parametrize("name", ["gguf_q4_0", "gguf_q8_0"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_blocks_of_gguf_under_any_scales_are_what_numpy_gives(name, shape, monkeypatch):
+    made = dataformat(name)
+    rng = np.random.default_rng(8)
+    encoded = made.encode(np.zeros(shape, dtype=np.float32))
+    codes = rng.integers(0, 1 << made.bits, shape).astype(np.uint8)
+    scales = rng.integers(0, 1 << 16, np.shape(encoded.scales)).astype(np.uint16)
+    quick = made.decode(replace(encoded, codes=codes, scales=scales), np.float32)
+    monkeypatch.setenv("ACCELSIM_NUMBA", "0")
+    expected = made.decode(replace(encoded, codes=codes, scales=scales), np.float32)
+    np.testing.assert_array_equal(bits_of(quick), bits_of(expected))
