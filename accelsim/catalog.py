@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -58,8 +59,8 @@ _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
 }
 
-# where names were found: looking through the folders takes longer than many a simulation
-_places: dict[tuple[Path, Kind, str, str], Path] = {}
+_SETTLED_NS: Final = 100_000_000
+_listings: dict[tuple[Kind, Path, str], tuple[dict[Path, int], dict[str, Path]]] = {}
 _cache: dict[Path, tuple[tuple[int, int], Record]] = {}
 
 
@@ -103,12 +104,8 @@ def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
         raise RequestError(f"expected the name of a {_NOUNS[kind]} or a path, not {name!r}")
     found = Path(name)
     if isinstance(name, str) and not _is_path(name):
-        place = (root(), kind, name, os.environ.get(OWN_FORMATS, ""))
-        if place in _places and _places[place].is_file():
-            return _places[place]
         known = _files(kind)
         if name in known:
-            _places[place] = known[name]
             return known[name]
         if not name or not found.exists():
             example = "path/to/config.json" if kind == "models" else f"path/to/{_NOUNS[kind]}.toml"
@@ -267,11 +264,32 @@ def _is_path(name: str) -> bool:
 
 
 def _files(kind: Kind) -> dict[str, Path]:
-    """Names of one kind and their files."""
+    """Names of one kind and their files, listed again only after one of the folders has changed."""
+    key = (kind, root(), os.environ.get(OWN_FORMATS, "") if kind == "formats" else "")
+    stamps, found = _listings.get(key, ({}, {}))
+    if stamps and all(_stamp(folder) == stamp for folder, stamp in stamps.items()):
+        return found
+    found = _listed(kind)
+    folders = {root() / _FOLDERS[kind][0], *_own_folders(kind)}
+    folders |= {inner for folder in folders for inner in folder.glob("**/")}
+    stamps = {folder: _stamp(folder) for folder in folders}
+    if max(stamps.values()) < time.time_ns() - _SETTLED_NS:  # a change within the clock's grain would go unseen
+        _listings[key] = (stamps, found)
+    return found
+
+
+def _stamp(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return -1
+
+
+def _listed(kind: Kind) -> dict[str, Path]:
     folder, pattern = _FOLDERS[kind]
     found: dict[str, Path] = {}
     nested = [root() / other for other, _ in _FOLDERS.values() if other.startswith(f"{folder}/")]
-    files_ = [*(root() / folder).glob(pattern), *(_own_formats() if kind == "formats" else ())]
+    files_ = [*(root() / folder).glob(pattern), *(file for own in _own_folders(kind) for file in own.glob("**/*.toml"))]
     for file in sorted(files_, key=lambda file: (file.stem, file)):
         if any(other in file.parents for other in nested):
             continue
@@ -282,13 +300,14 @@ def _files(kind: Kind) -> dict[str, Path]:
     return found
 
 
-def _own_formats() -> Iterator[Path]:
-    """The files in folders of one's own."""
-    for name in filter(None, os.environ.get(OWN_FORMATS, "").split(os.pathsep)):
+def _own_folders(kind: Kind) -> Iterator[Path]:
+    """Folders of one's own."""
+    names = os.environ.get(OWN_FORMATS, "").split(os.pathsep) if kind == "formats" else ()
+    for name in filter(None, names):
         folder = Path(name)
         if not folder.is_dir():
             raise RequestError(f"{OWN_FORMATS} names {name!r}, which is no folder")
-        yield from folder.absolute().glob("**/*.toml")
+        yield folder.absolute()
 
 
 def origin(file: Path) -> str:

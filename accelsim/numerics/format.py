@@ -194,16 +194,13 @@ class DataFormat(Operations):
         if isinstance(self._codec, ScaledCodec):
             at = self._axis(axis, len(shape))
             rows = _rows(values, at)
-            made = _as_rows(target, rows.shape, at, rows.dtype)
-            if made is not None and not np.may_share_memory(target, values):
-                self._codec.quantize(rows, made, source, **self._settings(settings))
-                return arrays.finish(target, target, taken.mask)
-            made = np.empty_like(rows)
+            direct = None if np.may_share_memory(target, values) else _as_rows(target, rows.shape, at, rows.dtype)
+            made = np.empty_like(rows) if direct is None else direct
             try:
                 self._codec.quantize(rows, made, source, **self._settings(settings))
             except tiles.RefusedNanError:
                 self._refuse_nan(values)
-            return arrays.finish(_unrows(made, shape, at), target, taken.mask)
+            return arrays.finish(target if made is direct else _unrows(made, shape, at), target, taken.mask)
         self._settings(settings)
         self._axis(axis, max(len(shape), 1))
         fits = arrays.direct(target, values.dtype)

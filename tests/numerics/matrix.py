@@ -1,6 +1,6 @@
 """What holds for which formats: properties as functions of a format and an array, and where each fails.
 
-`docs/formats-properties.md` is printed from this.
+`matrix_rows` says where they hold, and prints `docs/formats-properties.md`.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ def idempotent_at_scale(made: DataFormat, x: Array) -> bool:
 
 
 def monotone(made: DataFormat, x: Array) -> bool:
-    """A larger number does not become a smaller value, within one call."""
-    return bool((np.diff(made.quantize(np.sort(x.astype(np.float64)))) >= 0).all())
+    """A larger number does not become a smaller value, within a block; NaN is neither."""
+    block = x[: made.record.block] if made.record.block > 1 else x
+    values = made.quantize(np.sort(block.astype(np.float64)))
+    return bool((np.diff(values[~np.isnan(values)]) >= 0).all())
 
 
 def exact(made: DataFormat, x: Array) -> bool:
@@ -69,12 +71,15 @@ def nearest(made: DataFormat, x: Array) -> bool:
     """No other code of an element means a closer value; a grid that is not linear has a sense of its own."""
     wide = x.astype(np.float64)
     if not made.record.scaled:
-        return all(
-            _nearest(made.name, v, q) for v, q in zip(wide[:8].tolist(), made.quantize(wide[:8]).tolist(), strict=True)
-        )
+        rounded = made.quantize(wide[:8]).tolist()
+        return all(_nearest(made, v, q) for v, q in zip(wide[:8].tolist(), rounded, strict=True) if not np.isnan(q))
     encoded = made.encode(wide)
     found = np.abs(made.decode(encoded, np.float64) - wide)
-    for code in range(1 << made.bits):
+    last = (1 << made.bits) - 1
+    every = (
+        range(last + 1) if made.bits <= 8 else [np.clip(encoded.codes.astype(int) + d, 0, last) for d in (-2, -1, 1, 2)]
+    )
+    for code in every:
         other = replace(encoded, codes=np.full_like(encoded.codes, code))
         distance = np.abs(made.decode(other, np.float64) - wide)
         if (distance < found * (1 - 1e-12)).any():
@@ -99,7 +104,7 @@ def odd(made: DataFormat, x: Array) -> bool:
 
 def independent(made: DataFormat, x: Array) -> bool:
     """What else is in the tensor does not matter to a block, at a given scale of the tensor."""
-    length = made.record.block if made.record.block > 1 else x.size
+    length = made.record.block if made.record.block > 1 else x.size + x.size % 2
     row = np.resize(x.astype(np.float64), 2 * length)
     one, other = np.stack([row, row]), np.stack([row, 3 * row + 1])
     one[0, length:], other[0, length:] = 5, -7
@@ -110,9 +115,9 @@ def independent(made: DataFormat, x: Array) -> bool:
 
 
 def equivariant(made: DataFormat, x: Array) -> bool:
-    """A power of two goes through."""
-    wide = x.astype(np.float64)
-    return all(equal(made.quantize(wide * 2.0**k), made.quantize(wide) * 2.0**k) for k in (-3, 1, 4))
+    """A power of two goes through, away from the ends of scales."""
+    wide = x.astype(np.float64) * 8
+    return all(equal(made.quantize(wide * 2.0**k), made.quantize(wide) * 2.0**k) for k in (-2, 1, 4))
 
 
 def packs(made: DataFormat, x: Array) -> bool:

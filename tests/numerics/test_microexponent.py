@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -121,3 +123,25 @@ def test_impossible_descriptions_are_refused():
         accelsim.dataformat("mx9", sub_length=3)
     with pytest.raises(DescriptionError, match="belong together"):
         accelsim.dataformat("mx9", microexponent_bits=0)
+
+
+@pytest.mark.parametrize("name", ["mx9", "mx6", "mx4", "msfp12", "bfp16"])
+@pytest.mark.parametrize("shape", [(3, 64), (1, 1), (2, 37), (5, 18), (2, 0)])
+@pytest.mark.parametrize("spread", [0, 3, 60, 120])
+def test_kernels_give_what_numpy_gives(name, shape, spread, monkeypatch):
+    made = accelsim.dataformat(name)
+    rng = np.random.default_rng(spread)
+    x = np.ldexp(rng.standard_normal(shape), rng.integers(-spread, spread + 1, shape)).astype(np.float32)
+    x *= rng.random(shape) < 0.9  # zeros of either sign
+    x[rng.random(shape) < 0.02] = np.inf
+    encoded, values = made.encode(x), made.quantize(x)
+    codes = rng.integers(0, 1 << made.bits, shape).astype(encoded.codes.dtype)
+    scales = rng.integers(0, 256, np.shape(encoded.scales)).astype(encoded.scales.dtype)
+    odd = replace(encoded, codes=codes, scales=scales)
+    wild = made.decode(odd, np.float32)
+    monkeypatch.setenv("ACCELSIM_NUMBA", "0")
+    expected = made.encode(x)
+    for part in ("codes", "scales", "mask_or_indices"):
+        np.testing.assert_array_equal(getattr(encoded, part), getattr(expected, part))
+    np.testing.assert_array_equal(values.view(np.uint32), made.decode(expected, np.float32).view(np.uint32))
+    np.testing.assert_array_equal(wild.view(np.uint32), made.decode(odd, np.float32).view(np.uint32))

@@ -17,6 +17,7 @@ from accelsim.numerics.fast.block_rules import BlockRules
 from accelsim.numerics.fast.codec import Draws, Floats, widened
 from accelsim.numerics.fast.grid import GridCodec
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
+from accelsim.numerics.fast.scaled_values import ScaledValues
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, Stochastic, policy_of
 from accelsim.numerics.reference import blocks
@@ -47,6 +48,7 @@ class BlockCodec(ScaledCodec):
         self.rules = BlockRules(self.reference, self.policy, self.element)
         self.bits, self.code_dtype = record.bits, self.element.code_dtype
         self._point = registry.element_codec(record.zero_point, blocks.SCALES) if record.zero_point else None
+        self._values = ScaledValues(self.element, record.element)
 
     @cached_property
     def compiled(self) -> Compiled:
@@ -170,6 +172,8 @@ class BlockCodec(ScaledCodec):
         if values.ndim == 0:
             values = np.broadcast_to(values, (rows, 1))
             shifts = None if shifts is None else np.broadcast_to(shifts, (rows, 1))
+        if shifts is None and self._values.write(parts.codes, values, out, length):
+            return
         for r, c in tiles.tiles(rows, n):
             codes = parts.codes[r, c]
             made = np.empty(codes.size)

@@ -147,10 +147,11 @@ def quantize(codec: BlockCodec, x: Floats, out: Floats) -> bool:
     flat, target = (x.reshape(1, -1), out.reshape(1, -1)) if tensor else (x, out)
     length = codec.record.length or flat.shape[1]
     if how.divided:
-        scales = codec.rules.values(codec.rules.codes_of(how.amax(flat, length)))
+        scales = _singles(codec.rules.values(codec.rules.codes_of(how.amax(flat, length))))
+        if scales is None:
+            return False
         kernel = jit.compiled(block_kernels.divide_integer)
-        low, high = how.fields[1:]
-        kernel(flat.reshape(-1), *flat.shape, scales, target.reshape(-1), length, float(low), float(high))
+        kernel(flat.reshape(-1), *flat.shape, scales, target.reshape(-1), length, *how.fields[1:])
         return True
     left = np.zeros((flat.shape[0], tiles.count(flat.shape[1], length)), dtype=np.uint8)
     if how.float:
@@ -170,12 +171,22 @@ def quantize(codec: BlockCodec, x: Floats, out: Floats) -> bool:
     return True
 
 
-def _divided(how: Compiled, x: Floats) -> Parts:
+def _singles(scales: NDArray[np.float64]) -> NDArray[np.float32] | None:
+    """Scales as float32, if they are."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        near = scales.astype(np.float32)
+    return near if np.array_equal(near, scales, equal_nan=True) else None
+
+
+def _divided(how: Compiled, x: Floats) -> Parts | None:
     codec = how.codec
     tensor = codec.record.granularity == "tensor"
     flat = x.reshape(1, -1) if tensor else x
     length = codec.record.length or flat.shape[1]
     scales = codec.rules.codes_of(how.amax(flat, length))
+    values = _singles(codec.rules.values(scales))
+    if values is None:
+        return None
     codes = np.empty(flat.shape, dtype=codec.code_dtype)
     low, high = how.fields[1:]
     kernel = jit.compiled(block_kernels.divide_integer_codes)
@@ -183,11 +194,11 @@ def _divided(how: Compiled, x: Floats) -> Parts:
     kernel(
         flat.reshape(-1),
         *flat.shape,
-        codec.rules.values(scales),
+        values,
         codes.reshape(-1),
         length,
-        float(low),
-        float(high),
+        low,
+        high,
         mask,
     )
     return Parts(codes.reshape(x.shape), scales[0, 0].reshape(()) if tensor else scales)

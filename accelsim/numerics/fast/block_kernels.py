@@ -173,37 +173,56 @@ def largest(x, rows, n, out, length):
 def divide_integer(x, rows, n, scales, out, length, low, high):
     """Values of [rows, n] float32 over given scales, rounded to integers from low to high, times the scales.
 
-    A quotient of binary32 values in binary64 lies on the side of every half that the exact one lies on.
+    Scales are float32. A quotient that binary32 rounds to a half may lie on either side of it: runs of elements with
+    one are done again in binary64, where quotients of binary32 values lie on the sides that the exact ones lie on.
     """
     for r in range(rows):
         for b in range(scales.shape[1]):
-            width = np.uint64(min(length, n - b * length))
-            base = np.uint64(r * n + b * length)
+            first, end = r * n + b * length, r * n + min((b + 1) * length, n)
             scale = scales[r, b]
-            if scale == 0:
-                for i in range(width):
-                    out[base + i] = np.float32(0)
-                continue
-            for i in range(width):
-                v = np.rint(np.float64(x[base + i]) / scale)
-                v = low if v < low else v
-                v = high if v > high else v
-                out[base + i] = np.float32((v + 0.0) * scale)
+            for start in range(first, end, 1024):
+                source, made = x[start : min(start + 1024, end)], out[start : min(start + 1024, end)]
+                if scale == 0:
+                    made[:] = np.float32(0)
+                    continue
+                halves = np.uint32(0)
+                for i in range(source.size):
+                    q = np.divide(source[i], scale)
+                    v = np.rint(q)
+                    halves |= np.uint32(np.abs(np.float32(q - v)) == np.float32(0.5))
+                    v = low if v < low else v
+                    v = high if v > high else v
+                    made[i] = (v + np.float32(0)) * scale
+                if halves:
+                    for i in range(source.size):
+                        w = np.rint(np.float64(source[i]) / np.float64(scale))
+                        w = np.float64(low) if w < low else w
+                        w = np.float64(high) if w > high else w
+                        made[i] = np.float32((w + 0.0) * np.float64(scale))
 
 
 def divide_integer_codes(x, rows, n, scales, codes, length, low, high, mask):
     """Codes as `divide_integer`."""
     for r in range(rows):
         for b in range(scales.shape[1]):
-            width = np.uint64(min(length, n - b * length))
-            base = np.uint64(r * n + b * length)
+            first, end = r * n + b * length, r * n + min((b + 1) * length, n)
             scale = scales[r, b]
-            if scale == 0:
-                for i in range(width):
-                    codes[base + i] = 0
-                continue
-            for i in range(width):
-                v = np.rint(np.float64(x[base + i]) / scale)
-                v = low if v < low else v
-                v = high if v > high else v
-                codes[base + i] = np.int32(v) & mask
+            for start in range(first, end, 1024):
+                source, made = x[start : min(start + 1024, end)], codes[start : min(start + 1024, end)]
+                if scale == 0:
+                    made[:] = 0
+                    continue
+                halves = np.uint32(0)
+                for i in range(source.size):
+                    q = np.divide(source[i], scale)
+                    v = np.rint(q)
+                    halves |= np.uint32(np.abs(np.float32(q - v)) == np.float32(0.5))
+                    v = low if v < low else v
+                    v = high if v > high else v
+                    made[i] = np.int32(v) & mask
+                if halves:
+                    for i in range(source.size):
+                        w = np.rint(np.float64(source[i]) / np.float64(scale))
+                        w = np.float64(low) if w < low else w
+                        w = np.float64(high) if w > high else w
+                        made[i] = np.int32(w) & mask

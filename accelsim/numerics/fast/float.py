@@ -23,6 +23,7 @@ Kernel = Callable[..., Any]
 _EXPONENT = np.uint64(0x7FF)
 _MANTISSA = np.uint64((1 << 52) - 1)
 _HIDDEN = np.uint64(1 << 52)
+_BINARY32_END = 0x7F7FFFFF
 
 
 def build(record: FloatFormat, policy: Policy, grid: FloatGrid) -> ElementCodec:
@@ -159,6 +160,11 @@ class FloatCodec(ElementCodec):
         if self.bits <= 16:
             super().decode(codes, out)
             return
+        if self._binary32 and self._signed and self._finite == _BINARY32_END:
+            bits = codes.astype(np.uint32, copy=False).view(np.float32)
+            if not np.isnan(bits).any():
+                out[...] = bits
+                return
         for start in range(0, codes.size, 1 << 14):
             with np.errstate(over="ignore"):
                 out[start : start + (1 << 14)] = self._values(codes[start : start + (1 << 14)])

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics.fast import gguf_bytes, odd, tiles
+from accelsim.numerics import jit
+from accelsim.numerics.fast import gguf_bytes, odd, scaled_values_kernels, tiles
 from accelsim.numerics.fast.codec import Draws, Floats
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
 from accelsim.numerics.fast.two_level_block import narrow
@@ -34,6 +35,8 @@ class GgufCodec(ScaledCodec):
     """
 
     code_dtype = np.dtype(np.uint8)
+    offset: int | None = None
+    """What codes, read as bytes in two's complement, lie above the integers that the scale multiplies."""
 
     def __init__(self, record: GgufFormat, policy: Policy | str | None) -> None:
         self.record, self.reference = record, gguf.build(record)
@@ -71,6 +74,14 @@ class GgufCodec(ScaledCodec):
     def decode(self, parts: Parts, out: Floats) -> None:
         """Write the values of parts into [rows, n]."""
         assert parts.scales is not None
+        if self.offset is not None and out.dtype == np.float32 and out.flags.c_contiguous and jit.enabled():
+            codes = np.ascontiguousarray(parts.codes)
+            with np.errstate(invalid="ignore"):  # signalling NaNs
+                scales = _halves(parts.scales).astype(np.float32)
+            kernel = jit.compiled(scaled_values_kernels.of_integers)
+            more = np.uint32(24), np.int32(self.offset), np.float32(1)
+            kernel(codes.reshape(-1), *out.shape, scales, out.reshape(-1), self._length, *more)
+            return
         for r, c in tiles.tiles(*parts.codes.shape):
             scale = tiles.spread(parts.scales[r], self._length, c)
             fine = tiles.spread(parts.indices[r], self.reference.sub, c) if parts.indices is not None else None
@@ -113,6 +124,8 @@ class GgufCodec(ScaledCodec):
 
 
 class _Q8(GgufCodec):
+    offset = 0
+
     def _blocks(self, x: Floats, there: NDArray[np.bool_]) -> tuple[Codes, Codes, Codes | None]:
         singles = _singles(x)
         d = tiles.largest(singles[:, None])[:, 0] / np.float32(127)
@@ -126,6 +139,8 @@ class _Q8(GgufCodec):
 
 
 class _Q4(GgufCodec):
+    offset = 8
+
     def _blocks(self, x: Floats, there: NDArray[np.bool_]) -> tuple[Codes, Codes, Codes | None]:
         singles = _singles(x)
         d = _first_largest(singles) / np.float32(-8)

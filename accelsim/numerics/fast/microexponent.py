@@ -68,6 +68,8 @@ class MicroexponentCodec(ScaledCodec):
 
     def encode(self, x: Floats, draws: Draws | None = None, **settings: float) -> Parts:
         """Codes, shared exponents and microexponents of rows."""
+        if draws is None and self._quick(x) and (quick := self._compiled(x)):
+            return quick
         if self.policy.nan == "error":
             tiles.refuse_nan(x, self.record.name)
         scales, shifts = self._exponents(x)
@@ -82,9 +84,40 @@ class MicroexponentCodec(ScaledCodec):
             codes[r, c] = made.reshape(quotient.shape)
         return Parts(codes, scales, None, shifts)
 
+    def _fits(self, x: Floats) -> bool:
+        """Whether an array is one that kernels take."""
+        return x.dtype == np.float32 and x.size > 0 and bool(x.flags.c_contiguous) and jit.enabled()
+
+    def _quick(self, x: Floats) -> bool:
+        policy, record = self.policy, self.record
+        usual = policy.rounding == "nearest-even" and policy.nan == "error" and policy.zero == "keep"
+        return usual and record.exponent_bits == 8 and record.magnitude_bits < 23 and self._fits(x)
+
+    def _compiled(self, x: Floats) -> Parts | None:
+        """What the kernel encodes; None if it leaves a block."""
+        record = self.record
+        scales = np.empty((x.shape[0], tiles.count(x.shape[1], record.length)), dtype=np.uint8)
+        shifts = np.empty((x.shape[0], tiles.count(x.shape[1], self._fine)), dtype=np.uint8)
+        left, codes = np.zeros_like(scales), np.empty(x.shape, dtype=self.code_dtype)
+        kernel = jit.compiled(microexponent_kernels.encode)
+        kernel(
+            x.reshape(-1), *x.shape, codes.reshape(-1), scales, shifts, left, record.length, self._fine,
+            np.int32((1 << record.microexponent_bits) - 1), np.int32(record.magnitude_bits),
+        )  # fmt: skip
+        return None if left.any() else Parts(codes, scales, None, shifts if record.sub_length else None)
+
     def decode(self, parts: Parts, out: Floats) -> None:
         """Write the values of parts into [rows, n]."""
         assert parts.scales is not None
+        if self.record.exponent_bits == 8 and self._fits(out):
+            shifts = parts.scales if parts.indices is None else parts.indices
+            kernel = jit.compiled(microexponent_kernels.decode)
+            codes = np.ascontiguousarray(parts.codes).reshape(-1)
+            kernel(
+                codes, *out.shape, np.ascontiguousarray(parts.scales), np.ascontiguousarray(shifts), out.reshape(-1),
+                self.record.length, self.record.sub_length or 0, np.int32(self.record.magnitude_bits),
+            )  # fmt: skip
+            return
         units = self._units(parts.scales, parts.indices)
         for r, c in tiles.tiles(*parts.codes.shape):
             codes = np.ascontiguousarray(parts.codes[r, c])
@@ -95,12 +128,10 @@ class MicroexponentCodec(ScaledCodec):
 
     def quantize(self, x: Floats, out: Floats, draws: Draws | None = None, **settings: float) -> None:
         """Write the values that rows round to; equal to decoding what `encode` gives."""
-        policy, record = self.policy, self.record
-        usual = policy.rounding == "nearest-even" and policy.nan == "error" and policy.zero == "keep"
-        if not usual or x.dtype != np.float32 or not x.size or record.exponent_bits != 8 or not jit.enabled():
+        if draws is not None or not self._quick(x) or not self._fits(out):
             super().quantize(x, out, draws, **settings)
             return
-        tiles.refuse_nan(x, record.name)
+        record = self.record
         left = np.zeros((x.shape[0], tiles.count(x.shape[1], record.length)), dtype=np.uint8)
         most = np.int32((1 << record.microexponent_bits) - 1)
         kernel = jit.compiled(microexponent_kernels.quantize)
@@ -108,6 +139,8 @@ class MicroexponentCodec(ScaledCodec):
             x.reshape(-1), *x.shape, out.reshape(-1), left, record.length, self._fine, most,
             np.int32(record.magnitude_bits),
         )  # fmt: skip
+        if left.any():
+            tiles.refuse_nan(x, record.name)
         for row, block in np.argwhere(left):
             at = slice(block * record.length, min((block + 1) * record.length, x.shape[1]))
             made = np.empty((1, x[row, at].size), dtype=np.float32)

@@ -13,6 +13,7 @@ from accelsim.numerics import jit
 from accelsim.numerics.fast import block_kernels, grid_kernels, tiles, two_level_kernels
 from accelsim.numerics.fast.codec import Draws, Floats, narrow_to_odd
 from accelsim.numerics.fast.scaled import Parts, ScaledCodec
+from accelsim.numerics.fast.scaled_values import ScaledValues
 from accelsim.numerics.packing import Codes
 from accelsim.numerics.policy import Policy, Stochastic, policy_of
 from accelsim.numerics.reference import blocks
@@ -48,6 +49,7 @@ class TwoLevelCodec(ScaledCodec):
         rule = self.policy.overflow if self.policy.infinity == "overflow" else self.policy.infinity
         self._lost = self.reference.scale.nan(False, False), self.policy.nan == "code", rule == "nan"
         self._largest = float(self.reference.scale.largest)
+        self._of_codes = ScaledValues(self.element, record.element)
 
     # scales
 
@@ -181,7 +183,11 @@ class TwoLevelCodec(ScaledCodec):
         """Write the values of parts into [rows, n]."""
         assert parts.scales is not None
         assert parts.tensor_scale is not None
-        _, after = self._factors(self._values(parts.scales), np.float32(parts.tensor_scale))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            after = self._values(parts.scales)
+            after *= np.float32(parts.tensor_scale)
+        if self._of_codes.write(parts.codes, after, out, self.record.length):
+            return
         for r, c in tiles.tiles(*parts.codes.shape):
             codes = np.ascontiguousarray(parts.codes[r, c])
             made = np.empty(codes.size, dtype=np.float32)
