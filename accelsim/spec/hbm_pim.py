@@ -5,7 +5,7 @@ Timings keep their JEDEC names and are in cycles of `tCK_ps`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,13 @@ from accelsim.spec.device import Figures
 Cycles = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Row = Annotated[int, Field(ge=0)]
+
+DESCRIPTIVE: Final = (
+    "organization.pseudo_channels", "organization.bus_bits", "organization.plain_capacity", "pim.scalars",
+    "pim.commands", "timing.nWTRS", "timing.nRTPS", "timing.nCCDR", "timing.nREFIpb", "timing.nRFCpb", "timing.nXP",
+    "timing.nCKE",
+)  # fmt: skip
+"""Figures that no kernel notices: those of a whole stack, and timings that the controller does not use."""
 
 _BANKS = 16
 _GROUPS = 4
