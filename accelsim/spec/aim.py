@@ -188,6 +188,10 @@ class AimPower(Figures):
     refresh_rows: Count
 
 
+DESCRIPTIVE = frozenset({"organization.channels", "organization.accumulators"})
+"""Figures that explain others: channels of a package, whose number a system gives, and results that a unit holds."""
+
+
 class AimPart(Description):
     """One package of GDDR6-AiM."""
 

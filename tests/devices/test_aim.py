@@ -6,8 +6,11 @@ import pytest
 
 import accelsim
 from accelsim import catalog, cli
+from accelsim.devices.pim.aim import Aim
 from accelsim.errors import RequestError, UnknownNameError
+from accelsim.spec.aim import DESCRIPTIVE
 
+PART = catalog.chip("gddr6-aim")
 TRACE = """\
 AiM WR_GB 64 0 0xffffffff
 AiM WR_BIAS 0 0xffffffff
@@ -162,6 +165,50 @@ def test_overrides_reach_system_and_part():
     with pytest.raises(UnknownNameError, match="nRPP"):
         gemv(16, 16, overrides={"timing.nRPP": 3})
     assert catalog.part(catalog.chip("gddr6-aim-32ch", {"timing.nRP": 40})).timing.nRP == 40
+
+
+MIXED = "\n".join([
+    *["AiM COPY_BKGB 4 0xffffffff 0 0", "AiM COPY_GBBK 4 0xffffffff 1 1", "AiM AF 0xffffffff", "AiM WR_ABK 0 1 3"],
+    *[f"{kind} MEM 0 {bank} {row}" for row in range(9) for kind in "WR" for bank in (0, 1, 4)],
+    *["W MEM 0 5 1"] * 30, *["R MEM 0 6 2"] * 10, *["W MEM 0 7 1"] * 9, "AiM RD_SBK 0 1 0 0",
+    *[f"R MEM 0 6 {row}" for row in range(20, 50)], *[f"W MEM 0 {4 + row % 2} {row}" for row in range(30)], "AiM EOC",
+])  # fmt: skip
+
+
+def figures(part, tmp_path):
+    """What any figure of the part may move: times, energies, capacity, and what traces reach."""
+    device = Aim(catalog.chip("gddr6-aim-32ch"), part)
+    file = tmp_path / "mixed.trace"
+    file.write_text(MIXED)
+    found = [device.capacity_bytes, device.trace_channels]
+    runs = [
+        device.operator("matmul", {"m": 1, "n": 4096, "k": 2048}, scope="physical", variant="plain", fidelity="event")
+    ]
+    if device.trace_channels == 32:
+        runs.append(device.trace(file, scope="physical"))
+    return [*found, *((r.cycles, [part.joules for part in r.spent]) for r in runs)]
+
+
+NUMBERS = [
+    f"{table}.{field.alias or name}"
+    for table in ("organization", "controller", "power")
+    for name, field in type(getattr(PART, table)).model_fields.items()
+    if isinstance(getattr(getattr(PART, table), name), int | float)
+]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_no_figure_is_dead(key, tmp_path):
+    table, _, field = key.partition(".")
+    value = PART.raw[table][field]
+    number, _, unit = str(value).partition(" ")
+    # powers of two stay powers of two; the queue must be short enough to be felt
+    changed = float(number) / 2 if table != "controller" else 3 if field == "queue" else 1 - float(number)
+    changed = f"{changed} {unit}" if unit else type(value)(changed) or 2
+    if key == "controller.write_low":
+        changed = 0.79
+    same = figures(PART, tmp_path) == figures(PART.with_({key: changed}), tmp_path)
+    assert same == (key in DESCRIPTIVE)
 
 
 def test_trace_files(tmp_path):

@@ -107,7 +107,7 @@ class Aim:
             activation_bytes=float(activations),
             dram_bytes=float(self._bank_bytes(commands)),
             used_bytes=float(used),
-            spent=self._spent(outcome, commands),
+            spent=(*self._spent(outcome, commands), self._link(activations if scope == "physical" else 0)),
             timeline=partial(self._timeline, program, scope, max(1, outcome.groups[0].channels.bit_length())),
             roofs=self._roofs(),
         )
@@ -149,6 +149,10 @@ class Aim:
             "issue": outcome.instructions,
         }
         return max(shares, key=lambda name: shares[name])
+
+    def _link(self, moved: int) -> Spent:
+        """Inputs from the host and results to it: energy; how fast the link is belongs to the host."""
+        return Spent("host.link", "link", self.part.power.link_j_per_byte * moved, 0.0, "B", moved, moved)
 
     def _bank_bytes(self, commands: Mapping[str, int]) -> int:
         o = self.part.organization
