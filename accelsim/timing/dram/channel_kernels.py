@@ -173,10 +173,10 @@ def issue_first(wires, banks, desk, requests, channel, now, barred):
     for step in range(1, per_channel + 1):
         turn = desk.turn[channel] + step
         queue = base + (turn - per_channel if turn >= per_channel else turn)
-        if desk.length[queue] == 0 or desk.blocked[queue] == 1:
-            continue
         if desk.wake_queue[queue] > now:
             soonest = min(soonest, desk.wake_queue[queue])
+            continue
+        if desk.blocked[queue] == 1:
             continue
         at, command = ready_entry(wires, banks, desk, requests, queue, now)
         if at < 0:
