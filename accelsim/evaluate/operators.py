@@ -19,17 +19,19 @@ _ELEMENTWISE = {
     "layernorm": Kind.NORM,
     "rmsnorm": Kind.NORM,
 }
+_IN_MEMORY = ("batchnorm",)
+"""Element-wise operators that only memories that compute have as kernels; models fold them into their weights."""
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "matmul": ("m", "n", "k"),
     "attention": ("query", "kv", "heads", "head_dim"),
     "all_reduce": ("bytes", "devices"),
-    **dict.fromkeys(_ELEMENTWISE, ()),
+    **dict.fromkeys((*_ELEMENTWISE, *_IN_MEMORY), ()),
 }
 _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "matmul": {"batch": 1},
     "attention": {"batch": 1, "kv_heads": None, "causal": False, "window": None},
     "all_reduce": {},
-    **{name: {"elements": None, "rows": None, "columns": None} for name in _ELEMENTWISE},
+    **{name: {"elements": None, "rows": None, "columns": None} for name in (*_ELEMENTWISE, *_IN_MEMORY)},
 }
 KINDS = tuple(_REQUIRED)
 """Operators that can be run on their own."""
@@ -60,7 +62,7 @@ def checked(kind: str, dims: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         raise RequestError(f"{kind}: {', '.join(missing)} missing; it takes {', '.join(allowed)}")
     given = {**_OPTIONAL[kind], **dims}
-    if kind in _ELEMENTWISE:
+    if kind in _ELEMENTWISE or kind in _IN_MEMORY:
         _only_one_size(kind, given)
     return given
 
@@ -73,6 +75,8 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
         RequestError: a dimension is missing, unknown, not whole or below 1.
     """
     given = checked(kind, dims)
+    if kind in _IN_MEMORY:
+        raise RequestError(f"{kind} is a kernel of memories that compute, such as hbm-pim-64pch, and of no other chip")
     if kind == "matmul":
         return _matmul(given, formats)
     if kind == "attention":

@@ -229,6 +229,17 @@ def test_figures_that_contradict_each_other_are_named(change, said):
         gemv(1, 64, 64, overrides=change)
 
 
+def test_batch_normalisation_is_a_kernel_here_and_nowhere_else():
+    """Two multiply-adds with scalars of each value read it twice, from one row where an addition opens two."""
+    run = accelsim.simulate_operator("batchnorm", elements=2048 * 8, on="hbm-pim-1pch", scope="peer")
+    add = accelsim.simulate_operator("add", elements=2048 * 8, on="hbm-pim-1pch", scope="peer")
+    relu = accelsim.simulate_operator("relu", elements=2048 * 8, on="hbm-pim-1pch", scope="peer")
+    assert relu.summary["cycles"] < run.summary["cycles"] < add.summary["cycles"]
+    assert run.summary["flops"] == 4 * 2048 * 8
+    with pytest.raises(RequestError, match="batchnorm is a kernel of memories that compute"):
+        accelsim.simulate_operator("batchnorm", elements=64, on="h100-sxm")
+
+
 def test_there_is_no_trace_format():
     with pytest.raises(RequestError, match="no public trace format"):
         accelsim.simulate_trace("a.trace", on="hbm-pim-1pch")

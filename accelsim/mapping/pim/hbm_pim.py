@@ -138,7 +138,7 @@ def elementwise(
         result_reads=0,
         host_adds=0,
         bytes_used=_bytes(part, channels, (operands + 1) * -(-tiles * stream.GROUP // part.organization.columns)),
-        flops=elements * (2 if kind == "bn" else 1),
+        flops=elements * (4 if kind == "bn" else 1),
         bytes_moved=ELEMENT_BYTES * elements * (operands + 1),
         left_out=max(0, elements - tiles * tile),
         rule=f"hbm_pim_{kind}",
@@ -156,7 +156,7 @@ def plain_elementwise(part: HbmPimPart, channels: int, kind: str, *, elements: i
     """Operands read once, the result written."""
     operands = 2 if kind in ("add", "mul") else 1
     bursts = _bursts(part, elements)
-    flops, moved = elements * (2 if kind == "bn" else 1), ELEMENT_BYTES * elements * (operands + 1)
+    flops, moved = elements * (4 if kind == "bn" else 1), ELEMENT_BYTES * elements * (operands + 1)
     return _streamed(part, channels, operands * bursts, bursts, (flops, moved))
 
 
