@@ -208,6 +208,7 @@ def take_out(wires, banks, desk, requests, channel, queue, at, now):
     for k in range(at, desk.length[queue]):
         desk.entry[queue, k] = desk.entry[queue, k + 1]
     desk.queued[channel] -= 1
+    desk.known[channel, bucket(requests.key[request])] -= 1
     desk.wake_queue[queue] = 0
     desk.try_move[channel] = 1
 
@@ -273,6 +274,11 @@ def move(wires, desk, requests, channel, over):
     return 0
 
 
+def bucket(key):
+    """Where waiting requests of an address are counted."""
+    return (key ^ key >> 8 ^ key >> 16) & 255
+
+
 def pending(wires, desk, requests, channel, request, kind):
     """A read (kind 0) or write (1) that waits for the address of a request, or -1."""
     key = requests.key[request]
@@ -291,20 +297,22 @@ def accept(wires, desk, requests, channel, request, now):
     """Take a request over: writes to a waiting address merge, reads of one are answered or wait with it."""
     requests.accepted[request] = now
     kind = 1 if requests.write[request] else 0
-    write = pending(wires, desk, requests, channel, request, 1)
-    if write >= 0:
+    place = bucket(requests.key[request])
+    alone = desk.known[channel, place] == 0
+    if not alone and pending(wires, desk, requests, channel, request, 1) >= 0:
         requests.done[request] = now + 1
         desk.finished[0] += 1
         desk.counters[1] += 1
         return
     if kind == 0:
         desk.outstanding[0] += 1
-        read = pending(wires, desk, requests, channel, request, 0)
+        read = -1 if alone else pending(wires, desk, requests, channel, request, 0)
         if read >= 0:
             requests.link[request] = requests.link[read]
             requests.link[read] = request
             desk.counters[1] += 1
             return
+    desk.known[channel, place] += 1
     desk.hall[channel, kind, desk.waiting[channel, kind]] = request
     desk.waiting[channel, kind] += 1
 

@@ -54,6 +54,7 @@ class Desk(NamedTuple):
         wake_queue: no entry of the queue can issue before.
         hall: [channels, 2, transaction_queue] reads and writes that wait before the queues.
         waiting: [channels, 2] how many.
+        known: [channels, 256] waiting and queued requests, by a hash of their address.
         queued: requests in command queues.
         draining: writes that are still to be drained.
         try_move: 1 if a waiting request may have become able to move.
@@ -77,6 +78,7 @@ class Desk(NamedTuple):
     wake_queue: Ints
     hall: Ints
     waiting: Ints
+    known: Ints
     queued: Ints
     draining: Ints
     try_move: Ints
@@ -153,9 +155,9 @@ def desk(made: Wires, channels: int, commands: int, log: int = 0) -> Desk:
     queues = settings.queues_per_channel * channels
     shapes: dict[str, Any] = {
         "entry": (queues, settings.command_queue), "length": queues, "blocked": queues, "wake_queue": queues,
-        "hall": (channels, 2, settings.transaction_queue), "waiting": (channels, 2), "counts": commands,
-        "counters": 2, "finished": 1, "outstanding": 1, "returns": max(1, settings.in_flight), "returned": 2,
-        "bus_free": 2, "log": (log, 4), "logged": 1,
+        "hall": (channels, 2, settings.transaction_queue), "waiting": (channels, 2), "known": (channels, 256),
+        "counts": commands, "counters": 2, "finished": 1, "outstanding": 1,
+        "returns": max(1, settings.in_flight), "returned": 2, "bus_free": 2, "log": (log, 4), "logged": 1,
     }  # fmt: skip
     made_: dict[str, Ints] = {name: np.zeros(shapes.get(name, channels), np.int64) for name in Desk._fields}
     made_["next_refresh"][:] = settings.refresh_interval
