@@ -1,13 +1,15 @@
 """Compiled kernels: numba on first use, none at all with ACCELSIM_NUMBA=0.
 
 A kernel and the helpers that it calls share one source file, because numba's cache watches only a kernel's own. Helpers
-are plain functions, too, and are compiled with the kernel.
+are plain functions, too, and are compiled with the kernel. A digest of the files of kernels beside it stands in the
+cache as well, for constants that they share.
 Where no cache can be read or written, kernels are compiled anew in each process, and a warning says so once.
 """
 
 from __future__ import annotations
 
 import dis
+import hashlib
 import logging
 import os
 import sys
@@ -16,6 +18,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from inspect import isfunction
+from pathlib import Path
 from pickle import UnpicklingError
 from types import FunctionType
 from typing import Any, Final
@@ -50,11 +53,20 @@ def compiled(function: Callable[..., Any], *, allocates: bool = True) -> Callabl
     options: dict[str, Any] = {"nogil": True, "_nrt": allocates}
     try:
         made = numba.njit(linked, cache=True, **options)
+        index = made._cache._cache_file
+        index._source_stamp = (index._source_stamp, _sources(Path(function.__code__.co_filename).parent))
         made._cache = _Forgiving(made._cache)
     except RuntimeError:  # numba found no place that it may write to
         _warn_uncached()
         made = numba.njit(linked, **options)
     return made  # type: ignore[no-any-return]
+
+
+@cache
+def _sources(folder: Path) -> str:
+    """A digest of what a kernel's own file, which numba watches, may not show: kernels beside it, and this module."""
+    files = [Path(__file__), *sorted(folder.glob("*_kernels.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
 
 
 def _linked(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -117,6 +117,21 @@ def closed(tmp_path):
     return tmp_path
 
 
+def test_an_edited_constant_of_a_file_beside_it_is_seen(tmp_path):
+    using = "from shared_kernels import ADDED\n\n\ndef more(x):\n    return x + ADDED\n"
+    (tmp_path / "using_kernels.py").write_text(using, encoding="utf-8")
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from accelsim.numerics import jit
+import using_kernels
+print(jit.compiled(using_kernels.more)(1))
+"""
+    for number in (1, 2):
+        (tmp_path / "shared_kernels.py").write_text(f"ADDED = {number}\n", encoding="utf-8")
+        assert run(script, tmp_path / "cache").stdout == f"{1 + number}\n"
+
+
 def test_an_installation_without_a_place_to_write_runs_with_one_warning(closed):
     script = f"import os; os.environ['XDG_CACHE_HOME'] = {os.devnull!r} + '/below'" + QUANTIZE
     done = run(script, f"{os.devnull}/below", closed)
