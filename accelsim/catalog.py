@@ -186,7 +186,9 @@ def format_(source: str | os.PathLike[str] | Format, overrides: Mapping[str, obj
 
 def _format(source: str | os.PathLike[str]) -> Format:
     known = _files("formats")
-    if isinstance(source, str) and source not in known and not _is_path(source):
+    if isinstance(source, str) and not _is_path(source):
+        if source in known:
+            return _cached(known[source], _read_format)
         try:
             record = from_name(source, _format)
         except UnknownNameError:
@@ -377,18 +379,17 @@ def _read_chip(content: File, file: Path) -> Chip:
     if record_type is None:
         fault = _choice("family", content, FAMILIES)
         raise read.with_lines(DescriptionError(content.origin, [*_name_fault(content, file), fault]), content.text)
-    make = partial(read.validate, record_type, content.raw, origin=content.origin, text=content.text)
-    return _named(content, file, make)
+    return _read_as(record_type, content, file)
 
 
-def _read_node(content: File, file: Path) -> Node:
-    make = partial(read.validate, Node, content.raw, origin=content.origin, text=content.text)
-    return _named(content, file, make)
+def _read_as(record_type: type[R], content: File, file: Path) -> R:
+    return _named(
+        content, file, partial(read.validate, record_type, content.raw, origin=content.origin, text=content.text)
+    )
 
 
-def _read_dram(content: File, file: Path) -> Dram:
-    make = partial(read.validate, Dram, content.raw, origin=content.origin, text=content.text)
-    return _named(content, file, make)
+_read_node: Final = partial(_read_as, Node)
+_read_dram: Final = partial(_read_as, Dram)
 
 
 class _Alias(Sourced):
