@@ -112,24 +112,23 @@ def _lns(record: f.LnsFormat) -> Iterator[Term]:
 
 @encoder.register
 def _flint(record: f.FlintFormat) -> Iterator[Term]:
-    magnitude = record.bits - record.signed
-    yield Term("exponent", gates.adder(SINGLE_EXPONENT))
-    yield Term("integer: shift into place", gates.shifter(magnitude, magnitude))
-    yield Term("float: prefix", gates.shifter(magnitude, magnitude))
-    yield Term("integer or float", gates.selection(magnitude))
-    yield from _round(magnitude, record.bits)
-    yield from _saturate(record.bits)
+    yield from _two_parts(record.bits, record.signed, "integer")
 
 
 @encoder.register
 def _dybit(record: f.DybitFormat) -> Iterator[Term]:
-    magnitude = record.bits - record.signed
+    yield from _two_parts(record.bits, record.signed, "fraction")
+
+
+def _two_parts(bits: int, signed: bool, lower: str) -> Iterator[Term]:
+    """Of a format whose lower half is fixed point and whose upper half is a float with a prefix."""
+    magnitude = bits - signed
     yield Term("exponent", gates.adder(SINGLE_EXPONENT))
-    yield Term("fraction: shift into place", gates.shifter(magnitude, magnitude))
+    yield Term(f"{lower}: shift into place", gates.shifter(magnitude, magnitude))
     yield Term("float: prefix", gates.shifter(magnitude, magnitude))
-    yield Term("fraction or float", gates.selection(magnitude))
-    yield from _round(magnitude, record.bits)
-    yield from _saturate(record.bits)
+    yield Term(f"{lower} or float", gates.selection(magnitude))
+    yield from _round(magnitude, bits)
+    yield from _saturate(bits)
 
 
 @encoder.register

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from accelsim.spec.base import Count, Description, EnergyPerByte, Name, Power, Size, Time
+from accelsim.spec.base import Count, Description, EnergyPerByte, Name, Power, Size, Time, powers_of_two
 from accelsim.spec.device import Figures
 
 Cycles = Annotated[int, Field(ge=0)]
@@ -62,11 +62,7 @@ class AimOrganization(Figures):
 
     @model_validator(mode="after")
     def _powers_of_two(self) -> Self:
-        for key in ("bank_groups", "banks", "rows", "row_bytes", "access_bytes"):
-            value = int(getattr(self, key))
-            if value & (value - 1):
-                name = type(self).model_fields[key].alias or key
-                raise ValueError(f"{name} = {value} is not a power of two, which addresses need: 1, 2, 4, 8, ...")
+        powers_of_two(self, ("bank_groups", "banks", "rows", "row_bytes", "access_bytes"))
         return self
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
@@ -147,3 +147,16 @@ EnergyPerOp = Annotated[float, Quantity("J/op", zero=True)]
 Area = Annotated[float, Quantity("m2")]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+
+
+def powers_of_two(record: Record, keys: Iterable[str]) -> None:
+    """Refuse sizes that addresses cannot be cut into.
+
+    Raises:
+        ValueError: the first of these fields that is not a power of two.
+    """
+    for key in keys:
+        value = int(getattr(record, key))
+        if value & (value - 1):
+            name = type(record).model_fields[key].alias or key
+            raise ValueError(f"{name} = {value} is not a power of two, which addresses need: 1, 2, 4, 8, ...")

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from accelsim.spec.base import Count, Description, EnergyPerByte, EnergyPerOp, Name, Power, Size, Sourced
+from accelsim.spec.base import Count, Description, EnergyPerByte, EnergyPerOp, Name, Power, Size, Sourced, powers_of_two
 from accelsim.spec.device import Figures
 
 Cycles = Annotated[int, Field(ge=0)]
@@ -70,11 +70,7 @@ class HbmPimOrganization(Figures):
 
     @model_validator(mode="after")
     def _fits_the_controller(self) -> Self:
-        for key in ("pseudo_channels", "bank_groups", "banks", "rows", "row_bytes", "access_bytes"):
-            value = int(getattr(self, key))
-            if value & (value - 1):
-                name = type(self).model_fields[key].alias or key
-                raise ValueError(f"{name} = {value} is not a power of two, which addresses need: 1, 2, 4, 8, ...")
+        powers_of_two(self, ("pseudo_channels", "bank_groups", "banks", "rows", "row_bytes", "access_bytes"))
         if (self.bank_groups, self.bank_groups * self.banks) != (_GROUPS, _BANKS):
             raise ValueError(f"HBM2 has {_BANKS} banks in {_GROUPS} groups, on which its PIM modes rest")
         if self.columns < 2 * _GROUPS * 2:

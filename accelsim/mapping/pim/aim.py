@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from accelsim.mapping.pim.capacity import too_large
 from accelsim.spec.aim import AimPart
 from accelsim.spec.infeasible import Infeasible
 from accelsim.timing.aim.program import Instruction, Loop, Program
@@ -53,7 +54,7 @@ def matmul(part: AimPart, channels: int, *, m: int, n: int, k: int) -> Mapped | 
     rows = passes * (full + bool(rest))
     used = rows * int(organization.row_bytes) * outputs
     if rows > organization.rows:
-        return _too_large(part, channels, used, f"n = {n} and k = {k}")
+        return too_large(used, part.organization.channel_bytes, channels, f"n = {n} and k = {k}")
 
     def chunk(width: int, row: int, steps: tuple[int, ...]) -> Iterable[Instruction | Loop]:
         columns = -(-width // organization.lanes)
@@ -92,7 +93,7 @@ def multiply(part: AimPart, channels: int, *, elements: int) -> Mapped | Infeasi
     rows = full + bool(rest)
     used = rows * int(organization.row_bytes) * organization.banks_per_channel * channels
     if rows > organization.rows:
-        return _too_large(part, channels, used, f"elements = {elements}")
+        return too_large(used, part.organization.channel_bytes, channels, f"elements = {elements}")
     body: list[Instruction | Loop] = []
     if full:
         body.append(Loop((Instruction("EWMUL", organization.columns, every, row=0, steps=(1,)),), full))
@@ -113,7 +114,7 @@ def add(part: AimPart, channels: int, *, elements: int) -> Mapped | Infeasible:
     rows = full + bool(rest)
     used = 3 * rows * int(organization.row_bytes) * channels
     if rows > organization.rows:
-        return _too_large(part, channels, used, f"elements = {elements}")
+        return too_large(used, part.organization.channel_bytes, channels, f"elements = {elements}")
 
     def block(count: int, row: int, steps: tuple[int, ...]) -> tuple[Instruction | Loop, ...]:
         return (
@@ -143,16 +144,3 @@ def relu(part: AimPart, channels: int, *, elements: int) -> Mapped | Infeasible:
 
 def _elementwise(program: Program, channels: int, elements: int, used: int, operands: int, rule: str) -> Mapped:
     return Mapped(program, channels, used, elements, ELEMENT_BYTES * elements * (operands + 1), rule)
-
-
-def _too_large(part: AimPart, channels: int, used: int, set_by: str) -> Infeasible:
-    capacity = part.organization.channel_bytes * channels
-    return Infeasible(
-        "capacity",
-        f"{set_by} take {used} bytes of the {capacity} bytes of {channels} channels, padding included",
-        demand=float(used),
-        bound=float(capacity),
-        unit="B",
-        set_by=(set_by, "organization.rows"),
-        levers=("more channels", "a smaller operator"),
-    )

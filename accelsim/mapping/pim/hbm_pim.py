@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from accelsim.mapping.pim.capacity import too_large
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.infeasible import Infeasible
 from accelsim.timing.hbm_pim import stream
@@ -182,13 +183,4 @@ def _too_large(part: HbmPimPart, channels: int, rows: int, set_by: str) -> Infea
 
 
 def _beyond(part: HbmPimPart, channels: int, used: int, set_by: str) -> Infeasible:
-    capacity = part.organization.channel_bytes * channels
-    return Infeasible(
-        "capacity",
-        f"{set_by} take {used} bytes of the {capacity} bytes of {channels} pseudo-channels, padding included",
-        demand=float(used),
-        bound=float(capacity),
-        unit="B",
-        set_by=(set_by, "organization.rows"),
-        levers=("more pseudo-channels", "a smaller operator"),
-    )
+    return too_large(used, part.organization.channel_bytes, channels, set_by, "pseudo-channels")

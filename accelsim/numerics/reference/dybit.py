@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from accelsim.numerics.reference.float import power
-from accelsim.numerics.reference.grid import Exact, Special, TableGrid
+from accelsim.numerics.reference.grid import Exact, TableGrid, signed
 from accelsim.spec.format import DybitFormat
 
 
@@ -23,11 +23,7 @@ class DybitGrid(TableGrid):
 
     def value(self, code: int) -> Exact:
         """Sign and magnitude."""
-        number = code & (1 << self._width) - 1
-        magnitude = self._magnitude(number)
-        if number == code:
-            return magnitude
-        return -magnitude if magnitude else Special.NEGATIVE_ZERO
+        return signed(code, self._width, self._magnitude)
 
     def _magnitude(self, number: int) -> Fraction:
         width = self._width

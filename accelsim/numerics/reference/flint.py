@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from accelsim.numerics.reference.grid import Exact, Special
+from accelsim.numerics.reference.grid import Exact, signed
 from accelsim.numerics.reference.ranked import RankedGrid
 from accelsim.spec.format import FlintFormat
 
@@ -23,11 +23,7 @@ class FlintGrid(RankedGrid):
 
     def value(self, code: int) -> Exact:
         """Sign and magnitude."""
-        number = code & (1 << self._width) - 1
-        magnitude = self._magnitude(number)
-        if number == code:
-            return magnitude
-        return -magnitude if magnitude else Special.NEGATIVE_ZERO
+        return signed(code, self._width, self._magnitude)
 
     def _magnitude(self, number: int) -> Fraction:
         rest_bits = self._width - 1

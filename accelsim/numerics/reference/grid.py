@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from collections.abc import Callable
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property
@@ -265,3 +266,12 @@ def encode_zero(grid: Grid, policy: Policy, draw: int = 0) -> int:
     if rounded < grid.smallest:
         return _beyond(grid, policy, str(policy.overflow), True)
     return grid.code(rounded)
+
+
+def signed(code: int, width: int, magnitude: Callable[[int], Fraction]) -> Exact:
+    """The value of a code whose bits above `width` are a sign, by the magnitude of the lower ones."""
+    number = code & (1 << width) - 1
+    found = magnitude(number)
+    if number == code:
+        return found
+    return -found if found else Special.NEGATIVE_ZERO
