@@ -241,6 +241,7 @@ def test_no_two_shipped_formats_are_one():
             meaning = repr([grid.value(code) for code in range(1 << record.bits)] + [record.bits_per_element])
         assert meaning not in seen, f"{name} is {seen[meaning]}: say alias_of"
         seen[meaning] = name
+    assert len(seen) >= 60
 
 
 # formats that own scales
