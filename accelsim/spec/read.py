@@ -169,8 +169,9 @@ def _mark(
         earlier = [name for name in keys.split(", ") if name and name != key]
         table["source"] = original + _OVERRIDDEN + ", ".join([*earlier, key])
     owner = record_at(record_type, path) if record_type else None
-    if owner and "assumed" in keys_of(owner):
-        for status in ("measured", "derived", "assumed"):
+    statuses = ("measured", "derived", "assumed")
+    if owner and set(statuses) <= set(keys_of(owner)):  # of each figure; a table may list unsourced ones only
+        for status in statuses:
             table[status] = [name for name in table.get(status, ()) if name != key]
         table["assumed"].append(key)
     elif f"{prefix}status" not in overrides:

@@ -132,3 +132,12 @@ def test_a_standard_of_ones_own_is_one_file(tmp_path):
     assert catalog.dram(file).name == "my-dram"
     assert tomllib.loads(text)["standard"] == "DDR4"
     assert catalog.check(file) == catalog.dram(file)
+
+
+def test_the_clock_of_a_timing_can_be_overridden():
+    """Its `assumed` names parameters without a source, not overridden figures."""
+    changed = catalog.dram("hbm3").with_({"timing.0.tCK_ps": 764.0})
+    assert changed.timing.tck_ps == 764.0
+    assert changed.timing.status == "assumed"
+    assert changed.timing.assumed == catalog.dram("hbm3").timing.assumed
+    assert changed.timing.source.endswith("overridden: tCK_ps")

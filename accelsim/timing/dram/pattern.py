@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.spec.dram import Dram
-from accelsim.timing.dram.table import Ints
+
+if TYPE_CHECKING:
+    from accelsim.timing.dram.table import Ints
 
 Pattern = Literal["sequential", "random", "strided"]
 PATTERNS: Final[tuple[str, ...]] = get_args(Pattern)
+_GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 def stream(
@@ -24,7 +27,7 @@ def stream(
         dram: the memory.
         pattern: one access after the other, one of every `stride` accesses, or uniformly random over the capacity.
         requests: how many.
-        reads: share of reads; writes are spread evenly among them.
+        reads: share of reads; writes are spread evenly among them, without a period that would give them to one bank.
         stride: accesses from one to the next of a strided stream.
         seed: of random addresses.
 
@@ -45,5 +48,8 @@ def stream(
         places = np.random.default_rng(seed).integers(0, accesses, requests)
     else:
         places = np.arange(requests) * (stride if pattern == "strided" else 1) % accesses
-    count = np.floor(np.arange(requests + 1) * (1 - reads))
-    return places * dram.organization.access_bytes, np.diff(count) > 0
+    # multiples of the golden ratio fill the unit interval evenly, and never come back to a place
+    order = np.argsort(np.arange(requests) * _GOLDEN % 1.0, kind="stable")
+    writes = np.zeros(requests, dtype=bool)
+    writes[order[: int(requests * (1 - reads))]] = True
+    return places * dram.organization.access_bytes, writes

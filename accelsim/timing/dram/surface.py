@@ -1,39 +1,35 @@
 """Achieved bandwidth as a surface over pattern, bytes in flight and share of reads, sampled from the controllers.
 
-A surface is sampled once per memory description, kept in the process and, if there is a folder for it, in a file whose
-name is the hash of the description. Between samples it is interpolated in the logarithm of the bytes in flight and in
-the share of reads; beyond them it is the nearest sample, so that it never exceeds what was sampled.
+A surface is sampled once per memory description and kept under the hash of that description; see `kept`. Sequential and
+random streams are sampled on one channel with a controller of its own, and all channels have as much of the requests:
+what a memory behind many requesters comes to. A strided stream may not reach all channels, and is sampled on all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.spec.dram import Dram
-from accelsim.timing.dram.controller import serve
+from accelsim.timing.dram import kept
+from accelsim.timing.dram.curve import Curves, curves
 from accelsim.timing.dram.pattern import PATTERNS, stream
 
-CACHE: Final = "ACCELSIM_DRAM_CACHE"
-"""Names the folder in which sampled surfaces are kept; without it they last as long as the process."""
-
-IN_FLIGHT: Final = (1, 8, 64, 512, 4096)
-"""Reads under way of the samples, each of one access."""
-READS: Final = (0.0, 0.5, 0.75, 1.0)
-_REQUESTS: Final = 12_000
-_PER_READ: Final = 40
-_VERSION: Final = 1
+IN_FLIGHT: Final = (1, 4, 16, 64, 256, 1024)
+"""Reads under way of the samples, each of one access, per channel."""
+READS: Final = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+_LONGEST: Final = 20_000
+"""Accesses of a sample per data bus: several periods of refresh, beside which the start does not count."""
+_SHORTEST: Final = 2000
+_PER_READ: Final = 200
+_VERSION: Final = 2
+_NO_FIGURES: Final = {"name", "source", "status", "notes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,84 +55,92 @@ class Surface:
 
         Args:
             pattern: one of `pattern.PATTERNS`.
-            bytes_in_flight: that the requester keeps under way, over all channels.
+            bytes_in_flight: of reads, that the requester keeps under way in the memory, over all channels.
             reads: share of reads among the bytes.
 
         Raises:
             RequestError: an unknown pattern, no bytes in flight, or a share outside of 0 to 1.
         """
-        if pattern not in self.samples:
-            raise RequestError(
-                f"unknown pattern {pattern!r}{did_you_mean(pattern, self.samples)}; {', '.join(PATTERNS)}"
-            )
         if not bytes_in_flight > 0 or not 0 <= reads <= 1:
             raise RequestError(
                 f"bytes in flight = {bytes_in_flight}, reads = {reads}: legal is more than 0, and 0 to 1"
             )
-        grid = np.array(self.samples[pattern])
-        at_bytes = np.array([np.interp(reads, self.reads, row) for row in grid])
-        return float(np.interp(np.log(bytes_in_flight), np.log(self.bytes_in_flight), at_bytes))
+        return self.curves(pattern).rate(bytes_in_flight, reads)
+
+    def curves(self, pattern: str, latency_s: float = 0.0) -> Curves:
+        """The surface of one pattern for a requester that waits `latency_s` for the first byte on an idle machine.
+
+        Raises:
+            RequestError: an unknown pattern.
+        """
+        if pattern not in self.samples:
+            raise RequestError(
+                f"unknown pattern {pattern!r}{did_you_mean(pattern, self.samples)}; {', '.join(PATTERNS)}"
+            )
+        return curves(self.bytes_in_flight, self.reads, self.samples[pattern], latency_s)
 
 
 def digest(dram: Dram) -> str:
     """The hash of everything in a description that a surface depends on."""
-    content = dram.model_dump(mode="json", exclude={"name", "source", "status", "notes", "energy"})
-    text = json.dumps([_VERSION, IN_FLIGHT, READS, _REQUESTS, content], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    content = [
+        _VERSION,
+        (PATTERNS, IN_FLIGHT, READS, _LONGEST, _SHORTEST, _PER_READ),
+        dram.organization.model_dump(mode="json", exclude=_NO_FIGURES),
+        (dram.timing.tck_ps, sorted(dram.timing.cycles.items())),
+        dram.controller.model_dump(mode="json", exclude=_NO_FIGURES),
+        dram.protocol.model_dump(mode="json", exclude=_NO_FIGURES),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
 @lru_cache(maxsize=64)
-def surface(dram: Dram) -> Surface:
-    """The surface of a memory; sampled on first use."""
-    folder = os.environ.get(CACHE)
-    file = Path(folder) / f"dram-{digest(dram)}.json" if folder else None
-    if file is not None and (kept := _kept(file)) is not None:
-        return _made(dram, kept)
-    samples = _sample(dram)
-    if file is not None:
-        _keep(file, samples)
-    return _made(dram, samples)
+def surface(dram: Dram, patterns: tuple[str, ...] = PATTERNS) -> Surface:
+    """The surface of a memory; what is not kept yet is sampled, which takes a second or so.
 
-
-def _made(dram: Dram, samples: dict[str, list[list[float]]]) -> Surface:
+    Args:
+        dram: the memory.
+        patterns: those that are wanted.
+    """
+    per_channel = dram.organization.channels * dram.organization.access_bytes
     return Surface(
         name=dram.name,
         peak_bytes_per_s=dram.peak_bytes_per_s,
-        bytes_in_flight=tuple(float(n * dram.organization.access_bytes) for n in IN_FLIGHT),
+        bytes_in_flight=tuple(float(n * per_channel) for n in IN_FLIGHT),
         reads=READS,
-        samples={pattern: tuple(map(tuple, grid)) for pattern, grid in samples.items()},
+        samples={pattern: tuple(map(tuple, _grid(dram, pattern))) for pattern in patterns},
     )
 
 
-def _sample(dram: Dram) -> dict[str, list[list[float]]]:
-    found: dict[str, npt.NDArray[np.float64]] = {p: np.zeros((len(IN_FLIGHT), len(READS))) for p in PATTERNS}
-    for pattern, (b, in_flight), (r, reads) in product(PATTERNS, enumerate(IN_FLIGHT), enumerate(READS)):
-        requests = min(_REQUESTS, max(600, _PER_READ * in_flight))
-        addresses, writes = stream(dram, pattern, requests, reads)
-        found[pattern][b, r] = serve(dram, addresses, writes, in_flight=in_flight).bandwidth_bytes_per_s
-    for grid in found.values():
-        # more in flight never hurts: a requester may keep less under way than it could
-        np.maximum.accumulate(grid, axis=0, out=grid)
-    return {pattern: grid.tolist() for pattern, grid in found.items()}
+def _grid(dram: Dram, pattern: str) -> kept.Grid:
+    key = digest(dram)
+    grid = kept.find(key, pattern, (len(IN_FLIGHT), len(READS)))
+    if grid is None:
+        grid = sampled(dram, pattern)
+        kept.keep(key, pattern, grid)
+    return grid
 
 
-def _kept(file: Path) -> dict[str, list[list[float]]] | None:
-    """What a file of samples holds; None if it is absent or damaged."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        shapes = {np.array(content[pattern], dtype=float).shape for pattern in PATTERNS}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return content if shapes == {(len(IN_FLIGHT), len(READS))} else None
+def sampled(dram: Dram, pattern: str) -> kept.Grid:
+    """Samples of a memory: [in flight, reads] bytes per second."""
+    grid = np.array([[sample(dram, pattern, in_flight, reads) for reads in READS] for in_flight in IN_FLIGHT])
+    # more in flight never hurts: a requester may keep less under way than it could
+    found: kept.Grid = np.maximum.accumulate(grid, axis=0).tolist()
+    return found
 
 
-def _keep(file: Path, samples: dict[str, list[list[float]]]) -> None:
-    """Write a file whole, or not at all: a cache that cannot be written is no error."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=".dram-")
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(samples, out)
-        Path(name).replace(file)
-    except OSError:
-        return
+def sample(dram: Dram, pattern: str, in_flight: int, reads: float) -> float:
+    """Bandwidth of a memory in bytes per second, with so many reads under way per channel."""
+    from accelsim.timing.dram.controller import serve  # controllers and their kernels: not before something is sampled
+
+    channels, buses = dram.organization.channels, dram.organization.pseudo_channels
+    alone = dram if pattern == "strided" or channels == 1 else _one_channel(dram)
+    requests = min(_LONGEST * buses, max(_SHORTEST, _PER_READ * in_flight))
+    addresses, writes = stream(alone, pattern, requests, reads)
+    served = serve(alone, addresses, writes, in_flight=in_flight * alone.organization.channels)
+    return served.bandwidth_bytes_per_s * channels / alone.organization.channels
+
+
+@lru_cache(maxsize=8)
+def _one_channel(dram: Dram) -> Dram:
+    at = dram.organizations.index(dram.organization)
+    return dram.with_({f"organization.{at}.channels": 1})
