@@ -307,7 +307,8 @@ def _uses(kernel: Kernel, resources: Mapping[str, Resource], time_s: float) -> t
             if demand.amount:
                 name = demand.resource
                 amounts[name] = amounts.get(name, 0) + demand.amount
-                seconds[name] = seconds.get(name, 0.0) + demand.amount / (resources[name].rate * demand.share)
+                share = min(demand.share, phase.most.get(name, 1.0))
+                seconds[name] = seconds.get(name, 0.0) + demand.amount / (resources[name].rate * share)
     uses = [
         Use(
             resource=name,

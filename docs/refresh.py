@@ -2,7 +2,7 @@
 
 In a page, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that command prints, and
 what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file. `formats_page.py` makes the table
-of number formats.
+of number formats, `surfaces.py` the sampled bandwidths of the chips' memories.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
@@ -39,6 +39,7 @@ def embedded(page: str) -> str:
 
 def main() -> None:
     """Runs the examples, the demo and the commands in the pages, each in an empty folder; keeps what they print."""
+    _output(str(ROOT / "docs" / "surfaces.py"))
     for example in sorted((ROOT / "docs" / "examples").glob("*.py")):
         example.with_suffix(".out").write_text(_output(str(example)), encoding="utf-8")
     _output(str(ROOT / "docs" / "formats_page.py"))

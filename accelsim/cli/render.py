@@ -11,7 +11,9 @@ from rich.table import Table
 from accelsim import catalog, units
 from accelsim.catalog import Kind
 from accelsim.cli import published
+from accelsim.errors import UnknownNameError
 from accelsim.graph import parameters
+from accelsim.mapping.gpu.memory import port
 from accelsim.spec.base import Description
 from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip, Peak
@@ -122,10 +124,29 @@ def chip(record: Chip) -> Shown:
             rate = units.show(row["flops_per_s"], "FLOP/s", 4)
             peaks.add_row(" x ".join(row["operands"]), row["accumulator"], row["sparsity"], rate)
         parts.append(peaks)
+        document["achieved_bandwidth"], achieved = _achieved(record)
+        parts += achieved
     if isinstance(record, HbmPimPart):
         document["figures"], tables = published.hbm_pim(record)
         parts += tables
     return document, parts
+
+
+def _achieved(record: GpuChip) -> tuple[dict[str, Any] | None, list[RenderableType]]:
+    """What streams get from the memory, in event runs; None and a sentence where its standard has no sheet."""
+    try:
+        memory = port(record)
+    except UnknownNameError:
+        return None, [f"no DRAM sheet for memory.standard {record.memory.standard}: roofline runs only"]
+    mixtures = {"reads": 1.0, "2 reads per write": 2 / 3, "1 read per write": 0.5, "writes": 0.0}
+    peak = record.memory.bandwidth_bytes_per_s
+    rates = {name: peak * memory.streaming(reads) for name, reads in mixtures.items()}
+    found = {"dram": memory.label, "channels": memory.channels, "source": memory.source, "status": memory.status}
+    achieved = Table("stream", "achieved", "of peak", title="memory by its commands", **_PLAIN)
+    for name, rate in rates.items():
+        achieved.add_row(name, units.show(rate, "B/s", 4), f"{rate / peak:.1%}")
+    about = f"{memory.channels:.4g} channels of {memory.label} ({memory.status}); roofline runs take the peak"
+    return {**found, "bytes_per_s": rates}, [achieved, about]
 
 
 def node(record: Node) -> Shown:

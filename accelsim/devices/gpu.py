@@ -12,6 +12,7 @@ from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.gpu.figures import GpuFigures
+from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
@@ -124,6 +125,9 @@ class Gpu:
 
     def constant(self, path: str) -> list[tuple[str, str, str]]:
         """(path, source, status) of a figure, or of every row of a table."""
+        if path == FIGURE:
+            memory = port(self.chip)
+            return [(path, memory.source, memory.status)]
         *tables, key = path.split(".")
         table: Any = self.chip
         for part in tables:

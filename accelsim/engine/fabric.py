@@ -1,7 +1,7 @@
 """Resources that several flows share.
 
 A flow that is alone runs at the rate of its own pipeline. Where several flows meet on a resource, its
-rate is shared max-min by bytes: everyone gets an equal share, and what one cannot use goes to the rest.
+rate is shared max-min: everyone gets an equal share of its time, and what one cannot use goes to the rest.
 Rates change only when a flow arrives or leaves, so that events grow with kernels and not with bytes.
 """
 
@@ -145,7 +145,8 @@ def _max_min(flows: list[Flow], caps: list[float], resources: Mapping[str, Resou
     users: dict[str, list[tuple[int, float]]] = {}
     for index, flow in enumerate(flows):
         for name, amount, _ in flow.amounts:
-            users.setdefault(name, []).append((index, float(amount)))
+            # what it takes of the resource: a flow that can never use all of its rate takes more than it moves
+            users.setdefault(name, []).append((index, amount / flow.most.get(name, 1.0)))
     shared = {name: list_ for name, list_ in users.items() if len(list_) > 1}
     lines: list[dict[str, float]] = [{} for _ in flows]
     for _ in range(_ROUNDS):

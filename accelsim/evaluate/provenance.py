@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.kernel import Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
-from accelsim.spec.device import Conversion, Narrowing, Peak
+from accelsim.spec.device import Conversion, GpuChip, Narrowing, Peak
 from accelsim.spec.faults import unit_at
 
 _PROVENANCE = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
@@ -48,6 +49,10 @@ def constants_of(chip: Description, kernel: Kernel) -> tuple[Constant, ...]:
 def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]:
     *tables, last = path.split(".")
     owner: Any = chip
+    if path == FIGURE and isinstance(chip, GpuChip):
+        memory = port(chip)
+        yield Constant(path, memory.streaming_bytes_per_s, "B/s", memory.source, memory.status)
+        return
     for name in tables:
         owner = getattr(owner, name)
     content = getattr(owner, last, None)

@@ -8,11 +8,13 @@ progress together, no faster than its pipeline allows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 
 LATENCY, PIPELINE, LAUNCH = "latency", "pipeline", "launch"
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Flow:
         alone_s: duration when nothing else draws on these resources.
         limit: the resource that sets `alone_s`, or "pipeline" where the buffers do.
         latency_s: a wait before the flow starts that no rate shortens.
+        most: share of a resource's rate that flows like this one can draw together, where that is below 1.
     """
 
     part: str
@@ -32,16 +35,18 @@ class Flow:
     alone_s: float
     limit: str
     latency_s: float = 0.0
+    most: Mapping[str, float] = field(default_factory=lambda: _NONE)
 
 
 def flows(phase: Phase, resources: Mapping[str, Resource]) -> list[Flow]:
     """The flows of one phase, in order."""
     result: list[Flow] = []
+    most = phase.most
     steady: list[tuple[str, int, float]] = []
     if phase.fill:
         first, rest = _split(phase.load, phase.steps)
         seconds, limit = _alone(first, resources)
-        result.append(Flow("fill", first, seconds, limit, phase.latency_s))
+        result.append(Flow("fill", first, seconds, limit, phase.latency_s, _own(most, first)))
         steady += rest
     else:
         steady += [(d.resource, d.amount, d.share) for d in phase.load if d.amount]
@@ -55,15 +60,20 @@ def flows(phase: Phase, resources: Mapping[str, Resource]) -> list[Flow]:
         else:
             steady += [(d.resource, d.amount, d.share) for d in demands if d.amount]
     if steady:
-        amounts, seconds, limit = _together(steady, resources)
+        amounts, seconds, limit = _together(steady, most, resources)
         turn = _buffer_bound(phase, resources, seconds)
         if turn > seconds * (1 + 1e-12):
             seconds, limit = turn, PIPELINE
-        result.append(Flow("steady", amounts, seconds, limit))
+        result.append(Flow("steady", amounts, seconds, limit, most=most))
     for part, final in last:
         seconds, limit = _alone(final, resources)
-        result.append(Flow(part, final, seconds, limit))
+        result.append(Flow(part, final, seconds, limit, most=_own(most, final)))
     return result
+
+
+def _own(most: Mapping[str, float], amounts: tuple[tuple[str, int, float], ...]) -> Mapping[str, float]:
+    """What loads or stores alone, which may draw more than their mixture, draw together with others like them."""
+    return {name: max(most[name], share) for name, _, share in amounts if name in most} if most else most
 
 
 def _split(
@@ -91,12 +101,13 @@ def _alone(amounts: Iterable[tuple[str, int, float]], resources: Mapping[str, Re
 
 
 def _together(
-    parts: list[tuple[str, int, float]], resources: Mapping[str, Resource]
+    parts: list[tuple[str, int, float]], most: Mapping[str, float], resources: Mapping[str, Resource]
 ) -> tuple[tuple[tuple[str, int, float], ...], float, str]:
     """Loads, computes and stores side by side: amounts by resource, and the slowest resource.
 
     A resource that two of them use serves both at the larger of their shares, and neither faster than its
-    own: loads that wait for their latency leave room for stores, ports of idle SMs serve nobody.
+    own: loads that wait for their latency leave room for stores, ports of idle SMs serve nobody. Their mixture may
+    be slower than either: a memory turns its bus around.
     """
     units: dict[str, int] = {}
     slowest: dict[str, float] = {}
@@ -105,6 +116,9 @@ def _together(
         units[name] = units.get(name, 0) + amount
         slowest[name] = max(slowest.get(name, 0.0), amount / share)
         widest[name] = max(widest.get(name, 0.0), share)
+    for name, limit in most.items():
+        if widest.get(name, 0.0) > limit:
+            widest[name] = limit
     amounts = tuple((name, total, total / max(slowest[name], total / widest[name])) for name, total in units.items())
     return amounts, *_alone(amounts, resources)
 

@@ -72,6 +72,8 @@ class Phase:
         fill: the pipeline starts empty; False continues the phase before without a gap.
         drain: the last result leaves before the phase ends; False lets the next phase overlap it.
         after: phases of the same kernel to wait for; None is the one before, () starts with the kernel.
+        most: the largest fraction of a resource's rate that loads and stores draw together, and that this phase and
+            others like it do; 1 where nothing is said.
         priced_by: the rule that made the demands.
     """
 
@@ -86,6 +88,7 @@ class Phase:
     fill: bool = True
     drain: bool = True
     after: tuple[str, ...] | None = None
+    most: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     priced_by: str
 
     def __post_init__(self) -> None:

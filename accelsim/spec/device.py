@@ -32,6 +32,7 @@ from accelsim.spec.base import (
     Status,
     Time,
 )
+from accelsim.spec.dram import Refresh
 
 Sparsity = Literal["dense", "2:4"]
 
@@ -208,14 +209,40 @@ class Cache(Figures):
     latency_s: Time = Field(alias="latency")
 
 
-class Memory(Figures):
-    """Device memory. `stacks`, `pins` and `pin_rate` describe how the bandwidth comes about.
+class MemoryController(Figures):
+    """What the memory controllers of a chip have otherwise than the `[controller]` of the sheet of their memory.
 
     Attributes:
-        standard: JEDEC name in lower case (hbm2, hbm2e, hbm3, hbm3e, gddr6, gddr6x).
+        command_queue: entries of a command queue.
+        transaction_queue: reads waiting before the command queues of a channel, and as many writes.
+        row_hit_cap: reads and writes of an open row after which a waiting row conflict may close it.
+        refresh: all banks of a rank at once, bank after bank, or none.
+    """
+
+    command_queue: Count | None = None
+    transaction_queue: Count | None = None
+    row_hit_cap: Count | None = None
+    refresh: Refresh | None = None
+
+    @property
+    def given(self) -> dict[str, int | str]:
+        """The keys that differ."""
+        fields = ("command_queue", "transaction_queue", "row_hit_cap", "refresh")
+        return {name: value for name in fields if (value := getattr(self, name)) is not None}
+
+
+class Memory(Figures):
+    """Device memory.
+
+    Its achieved bandwidth is that of the DRAM sheet of the standard at the pin rate, on as many channels as make up
+    the bandwidth. `stacks` and `pins` describe how that comes about.
+
+    Attributes:
+        standard: JEDEC name in lower case (hbm2, hbm2e, hbm3, hbm3e, gddr6, gddr6x), or the path of a DRAM sheet.
         stacks: HBM stacks, or GDDR devices.
         pins: data pins of one stack or device.
         pin_rate_bytes_per_s: what one pin moves, "5.2 Gbit/s".
+        bandwidth_bytes_per_s: peak of all channels.
     """
 
     standard: str
@@ -224,6 +251,7 @@ class Memory(Figures):
     pin_rate_bytes_per_s: Bandwidth = Field(alias="pin_rate")
     capacity_bytes: Size = Field(alias="capacity")
     bandwidth_bytes_per_s: Bandwidth = Field(alias="bandwidth")
+    controller: MemoryController | None = None
 
 
 class Link(Figures):
@@ -318,9 +346,9 @@ class GpuChip(Description):
         return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
-DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "memory.pin_rate", "link", "energy.link", "peak.2:4"})
+DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link", "energy.link", "peak.2:4"})
 """Numeric fields that explain other fields or wait for what is not simulated yet: no result depends on them.
 
-`memory.*` say how the bandwidth comes about; `link` and `energy.link` wait for runs over several chips, and
-`peak.2:4`, the rows of `peak` with that sparsity, for pruned weights.
+`memory.stacks` and `memory.pins` say how the bandwidth comes about; `link` and `energy.link` wait for runs over several
+chips, and `peak.2:4`, the rows of `peak` with that sparsity, for pruned weights.
 """

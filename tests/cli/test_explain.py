@@ -45,7 +45,9 @@ def test_demand_is_at_least_the_weights_and_never_above_a_rate(gate_up: Any) -> 
     memory = next(use for use in gate_up.uses if use.resource == "chip.memory")
     once = 2 * 4096 * 22016 + 2 * 4096 + 2 * 22016
     assert once <= memory.amount <= once + 2 * 2 * 4096  # three waves: at most two further reads of the input row
-    assert memory.alone_s == pytest.approx(memory.amount / 3.35e12, rel=1e-9)
+    drawn = next(figure.value for figure in gate_up.constants if figure.path == "memory.dram")
+    assert 0.95 * 3.35e12 < drawn < 3.35e12
+    assert memory.alone_s == pytest.approx(memory.amount / drawn, rel=2e-3)  # some results are stored meanwhile
     tensor = next(use for use in gate_up.uses if use.resource == "chip.sm.tensor")
     assert tensor.unit == "clk"
     for use in gate_up.uses:
@@ -164,7 +166,7 @@ def test_options_change_the_answer(document: Any, gate_up: Any) -> None:
     half = document("explain", *DECODE, "--weights", "int8", "--set", "memory.bandwidth=1 TB/s")
     memory = next(use for use in half["uses"] if use["resource"] == "chip.memory")
     assert memory["amount"] == 4096 * 22016 + 2 * 4096 + 2 * 22016
-    assert memory["rate"] == pytest.approx(1e12)
+    assert 0.95e12 < memory["rate"] < 1e12  # what a stream gets of it
     unfused = document("explain", "llama-2-7b", "gate_proj", "--on", "h100-sxm", "--unfused")
     assert unfused["dims"]["n"] == 11008
 

@@ -56,6 +56,32 @@ def test_what_a_capped_flow_cannot_use_goes_to_the_others() -> None:
     assert ends_ps(record) == pytest.approx(dict.fromkeys(("narrow", "a", "b"), 5 * 10**9), abs=2)
 
 
+def mixture(name: str, amount: int, most: float, share: float = 1.0) -> Kernel:
+    """A kernel that loads as much as it stores, in one flow that draws at most a part of the rate."""
+    demand = Demand("memory", amount // 2, share)
+    phase = Phase(
+        name="all", steps=1000, buffers=2, load=(demand,), store=(demand,), stores=1000, fill=False, drain=False,
+        most={"memory": most}, priced_by="test",
+    )  # fmt: skip
+    return kernel(name, phase)
+
+
+def test_loads_and_stores_draw_together_what_their_mixture_may() -> None:
+    assert ends_ps(run([MEMORY], mixture("a", 1_000_000, 0.8)))["a"] == pytest.approx(1.25e9, rel=1e-9)
+    # a narrow one is held by its own share, the mixture takes nothing from it
+    assert ends_ps(run([MEMORY], mixture("a", 1_000_000, 0.8, share=0.5)))["a"] == pytest.approx(2e9, rel=1e-9)
+
+
+def test_mixtures_share_the_time_of_the_memory_and_never_more() -> None:
+    two = run([MEMORY], mixture("a", 1_000_000, 0.8), mixture("b", 1_000_000, 0.8))
+    assert ends_ps(two) == pytest.approx({"a": 2.5e9, "b": 2.5e9}, rel=1e-9)
+    # each has half of the time: 0.4 and 0.5 MB/ms; what b leaves after 2 ms goes to a, at 0.8
+    beside = run([MEMORY], mixture("a", 1_000_000, 0.8), transfer("b", Demand("memory", 1_000_000)))
+    assert ends_ps(beside) == pytest.approx({"b": 2e9, "a": 2e9 + 0.25e9}, rel=1e-9)
+    narrow = run([MEMORY], mixture("a", 400_000, 0.8, share=0.4), mixture("b", 400_000, 0.8, share=0.4))
+    assert ends_ps(narrow) == pytest.approx({"a": 1e9, "b": 1e9}, rel=1e-9)
+
+
 def test_a_flow_held_up_elsewhere_does_not_hold_its_share_of_the_memory() -> None:
     slow = resource("slow", 0.1e9)
     record = run(

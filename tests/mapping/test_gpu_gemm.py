@@ -224,12 +224,14 @@ def test_a_kernel_of_one_tile_and_one_step_pays_load_compute_and_store_in_sequen
     kernel = on.matmul(16, 64, 64)
     assert kernel.choice["tiles"] == kernel.choice["depth_steps"] == 1
     timing = tiny_chip.timing
-    one_sm = min(1.0, timing.bytes_in_flight_per_sm / timing.memory_latency_s / 100e9)
-    in_flight = min(1.0, (16 + 64) * 128 * kernel.choice["stages"] / timing.memory_latency_s / 100e9, one_sm)
-    load = max(2 * 64 * (16 + 64) / (100e9 * in_flight), 2 * 64 * (16 + 64) / 64e9)
+    in_flight = min((16 + 64) * 128 * kernel.choice["stages"], timing.bytes_in_flight_per_sm)
+    drawn = 100e9 * on.mapper.memory.share(in_flight)
+    stored = 100e9 * on.mapper.memory.share(timing.bytes_in_flight_per_sm, reads=0.0)
+    assert drawn < in_flight / timing.memory_latency_s  # Little's law
+    load = max(2 * 64 * (16 + 64) / drawn, 2 * 64 * (16 + 64) / 64e9)
     operands_in_shared = 2 * 64 * (16 + 64) * (1 + tiny_chip.sm.operand_reads) / 128e9
     compute = max(2 * 16 * 64 * 64 / 1024 / 1e9, operands_in_shared)
-    store = max(2 * 16 * 64 / (100e9 * in_flight), 2 * 16 * 64 / 64e9)
+    store = max(2 * 16 * 64 / stored, 2 * 16 * 64 / 64e9)
     expected = timing.launch_s + timing.memory_latency_s + load + compute + store
     assert on.time_s(kernel) == pytest.approx(expected, rel=1e-9)
 

@@ -16,8 +16,9 @@ from accelsim.mapping.gpu.choice import fastest
 from accelsim.mapping.gpu.conversion import convert_phase
 from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, whole
 from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH, used
+from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
 from accelsim.mapping.gpu.pairs import Pair
-from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
+from accelsim.mapping.gpu.resources import L2, L2_PORT, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
@@ -44,6 +45,7 @@ CONSTANTS = (
     "l2.capacity",
     "l2.bandwidth",
     "memory.bandwidth",
+    FIGURE,
     "timing.launch",
     "timing.memory_latency",
     "timing.in_flight",
@@ -93,12 +95,14 @@ def _size(op: Operator) -> _Size:
     )
 
 
-def kernel(op: Operator, chip: GpuChip, pair: Pair, beside: Steps, resources: Mapping[str, Resource]) -> Kernel:
+def kernel(
+    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, memory: MemoryPort, resources: Mapping[str, Resource]
+) -> Kernel:
     """The fastest of the query tiles and KV splits, each priced alone on an idle chip."""
-    return fastest(_candidates(op, chip, pair, beside), op, pair, resources)
+    return fastest(_candidates(op, chip, pair, beside, memory), op, pair, resources)
 
 
-def _candidates(op: Operator, chip: GpuChip, pair: Pair, beside: Steps) -> Iterator[Kernel]:
+def _candidates(op: Operator, chip: GpuChip, pair: Pair, beside: Steps, memory: MemoryPort) -> Iterator[Kernel]:
     """Query tiles that are at least half full, and splits up to four tiles per SM."""
     size = _size(op)
     rows = size.query * size.group
@@ -106,7 +110,7 @@ def _candidates(op: Operator, chip: GpuChip, pair: Pair, beside: Steps) -> Itera
         if tq > QUERY_TILES[0] and tq >= 2 * rows:
             continue
         for split in SPLITS:
-            made = _candidate(op, chip, pair, beside, size, tq, split)
+            made = _candidate(op, chip, pair, beside, memory, size, tq=tq, split=split)
             if made is None:
                 break
             yield made
@@ -131,7 +135,7 @@ def _blocks(size: _Size, tq: int, block: int) -> tuple[int, int, int]:
 
 
 def _candidate(
-    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, size: _Size, tq: int, split: int
+    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, memory: MemoryPort, size: _Size, *, tq: int, split: int
 ) -> Kernel | None:
     sms = chip.sm.count
     query_stage = tq * size.head_dim * op.inputs[0].format.bytes_per_element
@@ -151,11 +155,14 @@ def _candidate(
     all_blocks = blocks * heads
     active = min(1.0, tiles / sms)
     in_flight = min(chip.timing.bytes_in_flight_per_sm, stages * stage)
-    per_byte = active * sms / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
     reads = size.query_bytes + _kv_reads(chip, size, tiles_q, heads)
     staged = max(reads, whole(all_blocks * stage + tiles * query_stage))
     # tiles that wait for the same keys do not draw more of them from memory
-    draw = min(1.0, per_byte * in_flight * reads / staged)
+    partial = (
+        heads * tiles_q * tq * (size.value_dim + 2) * ACCUMULATOR_BYTES * split if split > 1 else size.output_bytes
+    )
+    load = memory.load(reads, active * sms * in_flight * reads / staged)
+    stores = (memory.store(partial, active * sms * chip.timing.bytes_in_flight_per_sm),) if split == 1 else ()
     flops = all_blocks * 2 * tq * block * (size.head_dim + size.value_dim)
     cycles = whole(flops / pair.peak.flops_per_clock)
     scores = all_blocks * tq * block
@@ -179,16 +186,13 @@ def _candidate(
         share,
     )
     label = f"flash-attention/{tq}x{block}" if split == 1 else f"flash-decoding/{tq}x{block}/split-{split}"
-    partial = (
-        heads * tiles_q * tq * (size.value_dim + 2) * ACCUMULATOR_BYTES * split if split > 1 else size.output_bytes
-    )
     waves = max(1, min(steps, -(-tiles // sms)))
     phases = [
         Phase(
             name="blocks",
             steps=steps,
             buffers=stages,
-            load=(Demand(MEMORY, reads, draw), Demand(L2, staged), Demand(L2_PORT, staged, share)),
+            load=(load, Demand(L2, staged), Demand(L2_PORT, staged, share)),
             compute=(
                 *chain,
                 Demand(SHARED, whole(all_blocks * (1 + chip.sm.operand_reads) * stage), share),
@@ -199,16 +203,13 @@ def _candidate(
                 ),
             ),
             store=(
-                *(
-                    (Demand(MEMORY, partial, min(1.0, per_byte * chip.timing.bytes_in_flight_per_sm)),)
-                    if split == 1
-                    else ()
-                ),
+                *stores,
                 Demand(L2, partial),
                 Demand(L2_PORT, partial, active),
             ),
             stores=waves,
             latency_s=chip.timing.memory_latency_s,
+            most=memory.mixed(reads, partial if split == 1 else 0),
             priced_by=label,
         )
     ]
@@ -216,7 +217,7 @@ def _candidate(
     if added:
         phases.append(convert_phase(chip, convert, active, steps, label))
     if split > 1:
-        phases.append(_combine(chip, size, partial, split, label))
+        phases.append(_combine(chip, memory, size, partial, split, label))
         added += 2 * partial // ACCUMULATOR_BYTES
     first, second = (f.name for f in op.operand_formats())
     return Kernel(
@@ -267,10 +268,11 @@ def _kv_reads(chip: GpuChip, size: _Size, tiles_q: int, heads: int) -> int:
     return whole(size.kv_bytes * (1 + (passes - 1) * lost))
 
 
-def _combine(chip: GpuChip, size: _Size, partial: int, split: int, label: str) -> Phase:
+def _combine(chip: GpuChip, memory: MemoryPort, size: _Size, partial: int, split: int, label: str) -> Phase:
     """The splits' partial outputs and their maxima and sums become one result."""
     elements = partial // ACCUMULATOR_BYTES
     active = min(1.0, -(-elements // (1024 * split)) / chip.sm.count)
+    under_way = active * chip.sm.count * chip.timing.bytes_in_flight_per_sm
     return Phase(
         name="combine",
         steps=max(1, min(split, elements)),
@@ -282,7 +284,7 @@ def _combine(chip: GpuChip, size: _Size, partial: int, split: int, label: str) -
             Demand(REGISTER, 2 * elements * VECTOR_REGISTER_BYTES, active),
         ),
         store=(
-            Demand(MEMORY, size.output_bytes),
+            memory.store(size.output_bytes, under_way),
             Demand(L2, size.output_bytes),
             Demand(L2_PORT, size.output_bytes, active),
         ),

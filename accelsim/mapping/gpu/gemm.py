@@ -19,8 +19,9 @@ from accelsim.mapping.gpu.choice import fastest
 from accelsim.mapping.gpu.conversion import convert_phase
 from accelsim.mapping.gpu.demand import convert_flops
 from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, whole
+from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
 from accelsim.mapping.gpu.pairs import Pair
-from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
+from accelsim.mapping.gpu.resources import L2, L2_PORT, REGISTER, SHARED, TENSOR, VECTOR
 from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.gpu.traffic import Grid, memory_reads
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
@@ -53,6 +54,7 @@ CONSTANTS = (
     "l2.capacity",
     "l2.bandwidth",
     "memory.bandwidth",
+    FIGURE,
     "timing.launch",
     "timing.memory_latency",
     "timing.in_flight",
@@ -142,17 +144,21 @@ def kernel(
     pair: Pair,
     beside: Steps,
     bits: Mapping[str, float],
+    memory: MemoryPort,
     resources: Mapping[str, Resource],
 ) -> Kernel:
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
-    made = (_candidate(op, chip, pair, beside, size, tile, split) for tile in TILES for split in SPLITS)
+    made = (
+        _candidate(op, chip, pair, beside, memory, size, tile=tile, split=split) for tile in TILES for split in SPLITS
+    )
     return fastest([kernel for kernel in made if kernel is not None], op, pair, resources)
 
 
 def _candidate(
-    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, size: Problem, tile: tuple[int, int], split: int
-) -> Kernel | None:
+    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, memory: MemoryPort, size: Problem, *,
+    tile: tuple[int, int], split: int,
+) -> Kernel | None:  # fmt: skip
     tm, tn = tile
     # one fetched copy of the second operand serves the tiles below each other, if there are any
     tiles_of = [-(-rows // tm) for rows in size.rows]
@@ -197,9 +203,10 @@ def _candidate(
         writes = _slice(partial, done, done + count_, tiles)
         done += count_
         staged = max(reads, _slice(fetched, done - count_, done, tiles))  # biases come with the last step
-        per_byte = active / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s)
+        stored = _slice(to_memory, done - count_, done, tiles)
         # tiles that wait for the same bytes do not draw more of them from memory
-        draw = min(1.0, per_byte * in_flight * reads / staged)
+        load = memory.load(reads, active * in_flight * reads / staged)
+        store = memory.store(stored, active * chip.timing.bytes_in_flight_per_sm)
         cycles = count_ * depth_steps * ceil(2 * tm * tn * size.step / pair.peak.flops_per_clock)
         operand_reads = (1 + chip.sm.operand_reads) * stage
         products = count_ * depth_steps * tm * tn * size.step
@@ -208,18 +215,14 @@ def _candidate(
                 name=name,
                 steps=steps,
                 buffers=max(1, stages),
-                load=(Demand(MEMORY, reads, draw), Demand(L2, staged), Demand(L2_PORT, staged, share)),
+                load=(load, Demand(L2, staged), Demand(L2_PORT, staged, share)),
                 compute=(
                     Demand(TENSOR, cycles, share),
                     Demand(SHARED, whole(count_ * depth_steps * operand_reads), share),
                     Demand(REGISTER, products * 2 * ACCUMULATOR_BYTES // MMA_DEPTH, share),
                 ),
                 store=(
-                    Demand(
-                        MEMORY,
-                        _slice(to_memory, done - count_, done, tiles),
-                        min(1.0, per_byte * chip.timing.bytes_in_flight_per_sm),
-                    ),
+                    store,
                     Demand(L2, writes),
                     Demand(L2_PORT, writes, share),
                 ),
@@ -227,6 +230,7 @@ def _candidate(
                 latency_s=chip.timing.memory_latency_s,
                 fill=index == 0,
                 drain=index == len(parts) - 1,
+                most=memory.mixed(reads, stored),
                 priced_by=label,
             )
         )
@@ -234,7 +238,7 @@ def _candidate(
     if converted:
         phases.append(convert_phase(chip, converted, min(1.0, tiles / sms), depth_steps, label))
     if split > 1:
-        phases.append(_reduction(chip, size, split, [phase.name for phase in phases], label))
+        phases.append(_reduction(chip, memory, size, split, [phase.name for phase in phases], label))
     added = whole(converted) + (_fp32_bytes(size) // ACCUMULATOR_BYTES * split if split > 1 else 0)
     first, second = (f.name for f in op.operand_formats())
     waves_total = -(-tiles // sms)
@@ -306,11 +310,13 @@ def _spill(chip: GpuChip, size: Problem, split: int) -> int:
     return whole(max(0.0, _fp32_bytes(size) * split - chip.l2.capacity_bytes))
 
 
-def _reduction(chip: GpuChip, size: Problem, split: int, after: list[str], label: str) -> Phase:
+def _reduction(chip: GpuChip, memory: MemoryPort, size: Problem, split: int, after: list[str], label: str) -> Phase:
     """Partial results, written in fp32 by every split, are added and stored."""
     partial = _fp32_bytes(size)
     elements = partial // ACCUMULATOR_BYTES
     active = min(1.0, -(-elements // 1024) / chip.sm.count)
+    spilled = _spill(chip, size, split)
+    under_way = active * chip.sm.count * chip.timing.bytes_in_flight_per_sm
     return Phase(
         name="reduce",
         steps=max(1, min(split, elements)),
@@ -320,16 +326,17 @@ def _reduction(chip: GpuChip, size: Problem, split: int, after: list[str], label
         load=(
             Demand(L2, partial * split),
             Demand(L2_PORT, partial * split, active),
-            Demand(MEMORY, _spill(chip, size, split)),
+            memory.load(spilled, under_way),
         ),
         compute=(
             Demand(VECTOR, whole(elements * split / chip.vector.flops_per_clock), active),
             Demand(REGISTER, elements * split * VECTOR_REGISTER_BYTES, active),
         ),
         store=(
-            Demand(MEMORY, size.output_bytes),
+            memory.store(size.output_bytes, under_way),
             Demand(L2, size.output_bytes),
             Demand(L2_PORT, size.output_bytes, active),
         ),
+        most=memory.mixed(spilled, size.output_bytes),
         priced_by=f"{label}/reduce",
     )

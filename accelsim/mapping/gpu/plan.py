@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator
 from accelsim.mapping.gpu import attention, gemm, streaming
+from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
 from accelsim.mapping.gpu.resources import resources
 from accelsim.mapping.gpu.steps import beside
@@ -30,6 +32,11 @@ class GpuMapper:
         self.resources = resources(chip)
         self._kernels: dict[int, tuple[Operator, Kernel]] = {}
         self._made: dict[tuple[int, ...], Segment] = {}
+
+    @cached_property
+    def memory(self) -> MemoryPort:
+        """What kernels draw from the memory; only kernels need it, so that closed forms never sample a DRAM."""
+        return port(self.chip)
 
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """All kernels of a phase in execution order, or the first reason why one cannot run."""
@@ -80,7 +87,7 @@ class GpuMapper:
         if isinstance(steps, Infeasible):
             return steps
         if pair is None:
-            return streaming.kernel(op, self.chip, steps)
+            return streaming.kernel(op, self.chip, steps, self.memory)
         if op.kind is Kind.ATTENTION:
-            return attention.kernel(op, self.chip, pair, steps, self.resources)
-        return gemm.kernel(op, self.chip, pair, steps, self.bits, self.resources)
+            return attention.kernel(op, self.chip, pair, steps, self.memory, self.resources)
+        return gemm.kernel(op, self.chip, pair, steps, self.bits, self.memory, self.resources)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from accelsim.graph.counts import count
 from accelsim.graph.operator import Kind, Operator
 from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, energy_events, whole
-from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SPECIAL, VECTOR
+from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
+from accelsim.mapping.gpu.resources import L2, L2_PORT, REGISTER, SPECIAL, VECTOR
 from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.kernel import Demand, Kernel, Phase
 from accelsim.spec.device import GpuChip
@@ -22,13 +23,14 @@ CONSTANTS = (
     "sm.l2_port",
     "l2.bandwidth",
     "memory.bandwidth",
+    FIGURE,
     "timing.launch",
     "timing.memory_latency",
     "timing.in_flight",
 )
 
 
-def kernel(op: Operator, chip: GpuChip, conversions: Steps) -> Kernel:
+def kernel(op: Operator, chip: GpuChip, conversions: Steps, memory: MemoryPort) -> Kernel:
     """One pass over the inputs; a row of a norm or softmax stays with one thread block."""
     read = whole(sum(float(t.bytes) for t in op.inputs))
     written = whole(sum(float(t.bytes) for t in op.outputs))
@@ -41,7 +43,7 @@ def kernel(op: Operator, chip: GpuChip, conversions: Steps) -> Kernel:
     busy = min(chip.sm.count, blocks)
     share = busy / chip.sm.count
     in_flight = min(chip.timing.bytes_in_flight_per_sm, STAGES * CHUNK_BYTES)
-    draw = min(1.0, busy * in_flight / (chip.timing.memory_latency_s * chip.memory.bandwidth_bytes_per_s))
+    under_way = busy * in_flight
     steps = max(1, -(-(read + again) // (busy * CHUNK_BYTES)))
     vector, converted = float(counts.vector_flops), whole(conversions.flops)
     phase = Phase(
@@ -49,7 +51,7 @@ def kernel(op: Operator, chip: GpuChip, conversions: Steps) -> Kernel:
         steps=steps,
         buffers=STAGES,
         load=(
-            Demand(MEMORY, read + again, draw),
+            memory.load(read + again, under_way),
             Demand(L2, read + again),
             Demand(L2_PORT, read + again, share),
         ),
@@ -58,9 +60,10 @@ def kernel(op: Operator, chip: GpuChip, conversions: Steps) -> Kernel:
             Demand(SPECIAL, whole(float(counts.special_ops) / chip.vector.special_ops_per_clock), share),
             Demand(REGISTER, whole((vector + converted) * VECTOR_REGISTER_BYTES), share),
         ),
-        store=(Demand(MEMORY, written, draw), Demand(L2, written), Demand(L2_PORT, written, share)),
+        store=(memory.store(written, under_way), Demand(L2, written), Demand(L2_PORT, written, share)),
         stores=steps,
         latency_s=chip.timing.memory_latency_s,
+        most=memory.mixed(read + again, written),
         priced_by=f"stream/{op.kind}",
     )
     return Kernel(

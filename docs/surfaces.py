@@ -1,0 +1,45 @@
+"""Samples the memories of the shipped chips anew: `arch/dram/surfaces.json`, so that no run has to.
+
+A surface belongs to the hash of a DRAM's description; see `accelsim.timing.dram.surface`. `make outputs` runs this.
+"""
+
+from __future__ import annotations
+
+import json
+from math import floor
+
+from accelsim import catalog
+from accelsim.mapping.gpu.memory import PATTERN, channel
+from accelsim.spec.device import GpuChip
+from accelsim.spec.dram import Dram
+from accelsim.timing.dram import kept
+from accelsim.timing.dram.surface import digest, sampled
+
+
+def channels() -> dict[str, tuple[Dram, list[str]]]:
+    """Hash -> the channel, and the shipped chips that have it."""
+    found: dict[str, tuple[Dram, list[str]]] = {}
+    for name in catalog.names("arch"):
+        chip = catalog.chip(name)
+        if isinstance(chip, GpuChip):
+            dram = channel(chip.memory)
+            found.setdefault(digest(dram), (dram, []))[1].append(name)
+    return found
+
+
+def whole(grid: kept.Grid) -> list[list[int]]:
+    """Samples in whole bytes per second, never above what was sampled."""
+    return [[floor(rate) for rate in row] for row in grid]
+
+
+def main() -> None:
+    """Writes the file."""
+    lines = []
+    for key, (dram, names) in sorted(channels().items(), key=lambda item: item[1][1]):
+        content = {"of": f"{dram.name}: {', '.join(names)}", PATTERN: whole(sampled(dram, PATTERN))}
+        lines.append(f"{json.dumps(key)}: {json.dumps(content)}")
+    kept.shipped_file().write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
