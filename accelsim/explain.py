@@ -22,7 +22,7 @@ from accelsim.evaluate.provenance import Constant, constants_of
 from accelsim.evaluate.resolve import formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
-from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE, kernel_time_s
+from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE, kernel_time_s
 from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment, Stage
 from accelsim.simulation import simulate
 from accelsim.spec.format import Format
@@ -33,7 +33,7 @@ from accelsim.units import PS_PER_S
 LIFT = 1e6
 """How many times faster a resource gets when its limit is lifted."""
 
-_WAITS: Mapping[str, str] = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline"}
+_WAITS: Mapping[str, str] = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline", MODE: "mode"}
 Name = str | PathLike[str]
 
 
@@ -303,7 +303,7 @@ def _uses(kernel: Kernel, resources: Mapping[str, Resource], time_s: float) -> t
     amounts: dict[str, int] = {}
     seconds: dict[str, float] = {}
     for phase in kernel.phases:
-        for demand in (*phase.load, *phase.compute, *phase.store):
+        for demand in phase.demands():
             if demand.amount:
                 name = demand.resource
                 amounts[name] = amounts.get(name, 0) + demand.amount
@@ -355,8 +355,8 @@ def lifted_time_s(kernel: Kernel, resources: Mapping[str, Resource], limit: str)
     Args:
         kernel: the kernel.
         resources: by name.
-        limit: "launch" (none), "latency" (none), "pipeline" (a buffer for every step) or a resource, which
-            then serves `LIFT` times as fast.
+        limit: "launch" (none), "latency" (none), "pipeline" (a buffer for every step), "mode" (no
+            waiting for that of a memory) or a resource, which then serves `LIFT` times as fast.
     """
     if limit == LAUNCH:
         return kernel_time_s(replace(kernel, launch_s=0.0), resources)
@@ -366,5 +366,7 @@ def lifted_time_s(kernel: Kernel, resources: Mapping[str, Resource], limit: str)
     if limit == PIPELINE:
         phases = tuple(replace(phase, buffers=max(phase.buffers, phase.steps)) for phase in kernel.phases)
         return kernel_time_s(replace(kernel, phases=phases), resources)
+    if limit == MODE:  # nobody waits for it in closed form
+        return kernel_time_s(kernel, resources)
     faster = replace(resources[limit], rate=resources[limit].rate * LIFT)
     return kernel_time_s(kernel, {**resources, limit: faster})

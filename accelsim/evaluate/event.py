@@ -11,14 +11,14 @@ from accelsim.energy import by_resource_j, total_j
 from accelsim.engine.runner import Executed, Runner, SegmentRecord
 from accelsim.graph.counts import count
 from accelsim.graph.operator import Graph, Operator, Role
-from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE
+from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE
 from accelsim.mapping.kernel import Kernel
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
 from accelsim.units import PS_PER_S
 
 STATIC = "chip.static"
-_WAITS = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline"}
+_WAITS = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline", MODE: "mode"}
 
 
 @dataclass(slots=True)
@@ -161,12 +161,15 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
     total_ps = sum(outcome.time_ps for outcome in outcomes)
     busy = dict.fromkeys(device.resources, 0)
     amount = dict.fromkeys(device.resources, 0)
+    blocked = dict.fromkeys(device.resources, 0)
     energy = dict.fromkeys(device.resources, 0.0)
     for outcome in outcomes:
         for record, times in outcome.records.values():
             for row in record.rows:
                 busy[row.resource] += times * (row.end_ps - row.start_ps)
                 amount[row.resource] += times * row.amount
+            for name, waited in record.blocked_ps.items():
+                blocked[name] += times * waited
         for name, joules in by_resource_j(energy_events(outcome), device).items():
             energy[name] += float(joules)
     rows: Rows = [
@@ -175,6 +178,7 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
             "unit": resource.unit,
             "count": resource.count,
             "busy_s": busy[name] / PS_PER_S,
+            "blocked_s": blocked[name] / PS_PER_S,
             "utilization": amount[name] / (resource.rate * total_ps / PS_PER_S) if total_ps else 0.0,
             "amount": amount[name],
             "bytes": amount[name] if resource.unit == "B" else 0,
@@ -189,6 +193,7 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
             "unit": "ps",
             "count": 1,
             "busy_s": seconds,
+            "blocked_s": 0.0,
             "utilization": 1.0 if total_ps else 0.0,
             "amount": total_ps,
             "bytes": 0,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 
-LATENCY, PIPELINE, LAUNCH = "latency", "pipeline", "launch"
+LATENCY, PIPELINE, LAUNCH, MODE = "latency", "pipeline", "launch", "mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Flow:
 
 
 def flows(phase: Phase, resources: Mapping[str, Resource]) -> list[Flow]:
-    """The flows of one phase, in order."""
+    """The flows of one phase, in order; of one with a clock, those of a start at 0."""
+    phase = phase.at(0)
     result: list[Flow] = []
     steady: list[tuple[str, int, float]] = []
     if phase.fill:
