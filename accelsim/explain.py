@@ -24,7 +24,7 @@ from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE, kernel_time_s
 from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment, Stage
-from accelsim.simulation import simulate
+from accelsim.simulation import hosted, simulate
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -166,6 +166,7 @@ def explain(
     logits: str = "last",
     routing: str = "uniform",
     seed: int = 0,
+    host: str | None = None,
 ) -> Explanation | Infeasible:
     """Takes the kernel of one operator apart.
 
@@ -185,6 +186,7 @@ def explain(
         logits: positions that lm_head covers in prefill.
         routing: popularity of experts.
         seed: of drawn routing.
+        host: as in `simulate`.
 
     Returns:
         The explanation, or why the operator or the whole model cannot run there.
@@ -193,7 +195,7 @@ def explain(
         UnknownNameError: no operator has that name or part.
         AccelsimError: another name or number that is not allowed.
     """
-    chip, record = catalog.chip(on, overrides), catalog.model(model)
+    chip, record = hosted(catalog.chip(on, overrides), host), catalog.model(model)
     if phase is None:
         phase = "decode" if record.generates else "prefill"
     if phase not in ("prefill", "decode"):
@@ -222,7 +224,8 @@ def explain(
     if checked.infeasible:
         return checked.infeasible
     formats = formats_of(chip, weights, activations, kv_cache)
-    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)})
+    bits = {form.name: form.bits for form in reachable(chip, formats)}
+    device = device_for(chip, bits, None, "one", formats.weights.name)
     work = Work(record, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
     graph = work.prefill() if phase == "prefill" else work.decode(step)
     op, count = _find(graph, operator)
@@ -254,7 +257,7 @@ def explain(
         uses=_uses(kernel, device.resources, time_s),
         limits=limits,
         alternatives=kernel.alternatives,
-        constants=constants_of(chip, kernel),
+        constants=constants_of(device.chip, kernel, device.part),
         warnings=checked.warnings,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any
 
 from accelsim.devices.base import Device
@@ -18,6 +19,9 @@ from accelsim.spec.infeasible import Infeasible
 from accelsim.units import PS_PER_S
 
 STATIC = "chip.static"
+DRAM = ("memory", "banks")
+"""Counters of bytes that move to and from cells: of the host, and of units beside them."""
+NAN = float("nan")
 _WAITS = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline", MODE: "mode"}
 
 
@@ -80,7 +84,7 @@ def operator_rows(outcome: PhaseOutcome, device: Device) -> Rows:
             busy_ps[kernel] = busy_ps.get(kernel, 0) + repeat * (ran.end_ps - ran.start_ps)
             words = limits.setdefault(kernel.name, {})
             for limit, duration in ran.limits_ps.items():
-                word = _WAITS.get(limit) or device.resources[limit].bound
+                word = _WAITS.get(limit) or kernel.bounds.get(limit) or device.resources[limit].bound
                 words[word] = words.get(word, 0) + duration * repeat
     # whole numbers per kernel first: the same sums of floats whether repetitions were replayed or run
     for kernel, count_ in times.items():
@@ -119,6 +123,9 @@ def empty_row(phase: str, op: Operator, priced_by: str, status: str) -> dict[str
         "achieved_flops_per_s": 0.0,
         "achieved_bytes_per_s": 0.0,
         "energy_j": 0.0,
+        "placement": "chip",
+        "host_time_s": NAN,
+        "pim_time_s": NAN,
         "priced_by": priced_by,
         "status": status,
     }
@@ -132,10 +139,22 @@ def _accumulate(row: dict[str, Any], kernel: Kernel, busy_ps: int, times: int, d
     row["weight_bytes"] += times * float(op.bytes(Role.WEIGHT))
     row["kv_bytes"] += times * float(op.bytes(Role.KV_CACHE))
     row["activation_bytes"] += times * float(op.bytes(Role.ACTIVATION))
-    row["dram_bytes"] += times * float(kernel.events.get("memory", 0))
+    row["dram_bytes"] += times * sum(float(kernel.events.get(name, 0)) for name in DRAM)
     row["time_s"] += busy_ps / PS_PER_S
     row["energy_j"] += times * float(total_j(kernel.events, device))
     row["priced_by"] = kernel.priced_by
+    placed = kernel.placement
+    if placed is not None:
+        first = row["count"] == times
+        row["placement"] = _either(row["placement"], placed.where)
+        for column, seconds in (("host_time_s", placed.host_s), ("pim_time_s", placed.pim_s)):
+            total = (0.0 if first else row[column]) + times * seconds
+            row[column] = NAN if isnan(total) else total
+
+
+def _either(before: str, now: str) -> str:
+    """The word for executions of one name in several places."""
+    return now if before in ("chip", now) else "mixed"
 
 
 def finish(row: dict[str, Any]) -> None:

@@ -171,14 +171,15 @@ def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
             row["energy_j"] += float(total_j(mean, device))
     for key, row in rows.items():
         finish(row)
-        row["bound"] = max(terms[key].items(), key=lambda item: item[1])[0]
+        term = max(terms[key].items(), key=lambda item: item[1])[0]
+        row["bound"] = device.resources[device.roofline_resources[term]].bound
     return list(rows.values())
 
 
 def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> Rows:
     """Time that each kind of resource would need on its own; nothing is known about when."""
     total_s = float(_sum(phase.time_s for phase in phases)[point])
-    names = {"compute": "chip.sm.tensor", "vector": "chip.sm.vector", "cache": "chip.l2", "memory": "chip.memory"}
+    names = device.roofline_resources
     events: dict[str, float] = {}
     for phase in phases:
         for event, amount in phase.events.items():

@@ -146,6 +146,23 @@ class Alternative:
     time_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Who computes an operator on a system that has a choice.
+
+    Attributes:
+        where: "host" or "pim".
+        host_s: time of the host's kernel alone on an idle machine; NaN if it cannot.
+        pim_s: that of the units beside the banks, or the least that it takes; NaN if they cannot.
+        reason: why they cannot.
+    """
+
+    where: str
+    host_s: float
+    pim_s: float
+    reason: str = ""
+
+
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Kernel:
     """One launch. Compared by identity: the same object runs the same way.
@@ -161,6 +178,8 @@ class Kernel:
         choice: the chosen tile, split, waves, ... for `explain`.
         alternatives: everything considered, chosen one included.
         after: names of kernels of the same segment to wait for; None is the kernel before.
+        placement: what was decided where there was a choice.
+        bounds: words for resources that bound this kernel otherwise than their own word says.
     """
 
     name: str
@@ -173,6 +192,8 @@ class Kernel:
     choice: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     alternatives: tuple[Alternative, ...] = ()
     after: tuple[str, ...] | None = None
+    placement: Placement | None = None
+    bounds: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
     def demand(self, resource: str) -> int:
         """All work of this kernel on one resource."""

@@ -1,4 +1,4 @@
-"""Graph -> plan, whatever makes the kernels: one kernel per operator, in one stream or in as many as the graph allows."""
+"""Graph -> plan, whatever makes the kernels: one per operator, in one stream or in as many as the graph allows."""
 
 from __future__ import annotations
 
