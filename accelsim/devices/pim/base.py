@@ -91,8 +91,8 @@ class Prepared:
         result: its account where it starts at the beginning of a refresh interval.
         tick_ps: a cycle.
         interval: cycles of a refresh interval; 0 where nothing is refreshed.
-        cycles: what the units take, and the host behind them, by the cycles since the interval began; all rows are
-            closed then.
+        cycles: what the units take, and the host behind them, by the cycles since the interval began. All rows are
+            closed then, and a refresh that fell due before is over.
     """
 
     result: KernelResult
