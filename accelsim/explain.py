@@ -335,7 +335,7 @@ def _limits(kernel: Kernel, ran: KernelRecord, resources: Mapping[str, Resource]
         result.append(
             Limit(
                 limit=limit,
-                bound=_WAITS.get(limit) or resources[limit].bound,
+                bound=_WAITS.get(limit) or kernel.bounds.get(limit) or resources[limit].bound,
                 time_s=picoseconds / PS_PER_S,
                 time_fraction=picoseconds / total_ps if total_ps else 0.0,
                 lifted_s=lifted,
