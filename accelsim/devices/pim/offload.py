@@ -78,7 +78,7 @@ class Offload:
             return found
         kind, products = found
         share = Share(self._system.count, 1, 1.0, self._system.count)
-        least_s = sum(self._least_s(kind, sizes) * times for sizes, times in products)
+        least_s = sum(self._least_s(share.channels, kind, sizes) * times for sizes, times in products)
         if least_s > within_s:
             return Slower(least_s)
         prepared = self._all(share.channels, kind, products)
@@ -141,10 +141,10 @@ class Offload:
         if isinstance(softmax, Infeasible):
             return softmax.reason
         products = tuple(((sizes, 1),) for sizes in (placed.scores(), placed.contexts()))
-        least_s = sum(self._least_s("matmul", sizes) for ((sizes, _),) in products)
+        share = Share(placed.channels, placed.groups, placed.full, self._system.count)
+        least_s = sum(self._least_s(share.channels, "matmul", sizes) for ((sizes, _),) in products)
         if least_s > within_s:
             return Slower(least_s)
-        share = Share(placed.channels, placed.groups, placed.full, self._system.count)
         made: list[Series] = []
         for part in products:
             prepared = self._all(share.channels, "matmul", part, packed=True)
@@ -152,10 +152,10 @@ class Offload:
                 return prepared.reason
             made.append(self._series(prepared, share, self._issue(op, part[0][0], share)))
         scores, contexts = made
-        steps: tuple[Phase, ...] = (
+        steps = (
             *self._phases("scores", scores),
-            *(self._launched(replace(phase, name=f"softmax.{phase.name}")) for phase in softmax.phases),
-            *(self._launched(phase) if i == 0 else phase for i, phase in enumerate(self._phases("contexts", contexts))),
+            *self._launched(tuple(replace(phase, name=f"softmax.{phase.name}") for phase in softmax.phases)),
+            *self._launched(self._phases("contexts", contexts)),
         )
         kernel = self._kernel(op, steps, (scores, contexts))
         choice = {**kernel.choice, "channels_per_head": share.channels, "sets": share.sets, "turns": placed.turns}
@@ -167,9 +167,10 @@ class Offload:
             choice=choice,
         )  # fmt: skip
 
-    def _launched(self, phase: Phase) -> Phase:
-        """A phase that starts a kernel of its own."""
-        return replace(phase, latency_s=phase.latency_s + self._launch_s)
+    def _launched(self, phases_: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        """Phases that are launched as a kernel of their own."""
+        first, *rest = phases_
+        return (replace(first, latency_s=first.latency_s + self._launch_s), *rest)
 
     def _issue(self, op: Operator, sizes: Mapping[str, int], share: Share) -> int:
         """Cycles in which a decoder that drives several sets sends each of them an input of its own."""
@@ -191,7 +192,7 @@ class Offload:
         found = self._as_products(op)
         if isinstance(found, str):
             return None
-        return sum(self._least_s(found[0], sizes) * times for sizes, times in found[1])
+        return sum(self._least_s(self._system.count, found[0], sizes) * times for sizes, times in found[1])
 
     def padded_bytes(self, op: Operator) -> tuple[float, float]:
         """Bytes that an operator's weights, and its keys and values, take in the banks beyond their own.
@@ -227,12 +228,12 @@ class Offload:
             self._least[key] = now.demand if isinstance(now, Infeasible) else now.used_bytes
         return self._least[key]
 
-    def _least_s(self, kind: str, sizes: Mapping[str, int]) -> float:
+    def _least_s(self, channels: int, kind: str, sizes: Mapping[str, int]) -> float:
         """The time at the peak rate: passes over a matrix come one after the other."""
         one = {**sizes, "m": 1} if kind == "matmul" else sizes
-        key = (kind, *one.values())
+        key = (channels, kind, *one.values())
         if key not in self._least:
-            made = self._peak(self._system.count, kind, one)
+            made = self._peak(channels, kind, one)
             self._least[key] = inf if isinstance(made, Infeasible) else made.time_s
         return self._least[key] * sizes.get("m", 1)
 
