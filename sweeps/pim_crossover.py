@@ -5,8 +5,8 @@ Varied: sequences that run together (1 to 64), and the context of each (1k to 32
 activations and cache; placement operator by operator, by time alone. Banks are made as deep as the largest point needs,
 so that speed is not mixed up with capacity; points that the real stacks would not hold are hatched.
 
-Found (hbm-pim-64pch): weights are read once for a whole batch by the GPU and once for each sequence by the units, which win by their
-bandwidth at batch 1 (2.1 times as fast), hardly at batch 2, and lose them to the GPU at batch 4. Keys and values
+Found (hbm-pim-64pch): weights are read once for a whole batch by the GPU and once for each sequence by the units,
+which win by their bandwidth at batch 1 (2.1 times as fast), hardly at batch 2, and lose them to the GPU at batch 4. Keys and values
 belong to one sequence each, so that attention stays in the memory at any batch, and the longer the context the more of
 the time it is: 1.05 times as fast at batch 4 and 1k, where least is gained, and 2.0 times at batch 64 and 32k.
 
