@@ -22,9 +22,9 @@ from accelsim.evaluate.provenance import Constant, constants_of
 from accelsim.evaluate.resolve import formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
-from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE, kernel_time_s
+from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE, kernel_time_s
 from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment, Stage
-from accelsim.simulation import simulate
+from accelsim.simulation import hosted, simulate
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -33,7 +33,7 @@ from accelsim.units import PS_PER_S
 LIFT = 1e6
 """How many times faster a resource gets when its limit is lifted."""
 
-_WAITS: Mapping[str, str] = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline"}
+_WAITS: Mapping[str, str] = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline", MODE: "mode"}
 Name = str | PathLike[str]
 
 
@@ -166,6 +166,7 @@ def explain(
     logits: str = "last",
     routing: str = "uniform",
     seed: int = 0,
+    host: str | None = None,
 ) -> Explanation | Infeasible:
     """Takes the kernel of one operator apart.
 
@@ -185,6 +186,7 @@ def explain(
         logits: positions that lm_head covers in prefill.
         routing: popularity of experts.
         seed: of drawn routing.
+        host: as in `simulate`.
 
     Returns:
         The explanation, or why the operator or the whole model cannot run there.
@@ -193,7 +195,7 @@ def explain(
         UnknownNameError: no operator has that name or part.
         AccelsimError: another name or number that is not allowed.
     """
-    chip, record = catalog.chip(on, overrides), catalog.model(model)
+    chip, record = hosted(catalog.chip(on, overrides), host), catalog.model(model)
     if phase is None:
         phase = "decode" if record.generates else "prefill"
     if phase not in ("prefill", "decode"):
@@ -222,7 +224,8 @@ def explain(
     if checked.infeasible:
         return checked.infeasible
     formats = formats_of(chip, weights, activations, kv_cache)
-    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)})
+    bits = {form.name: form.bits for form in reachable(chip, formats)}
+    device = device_for(chip, bits, None, "one", formats.weights.name)
     work = Work(record, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
     graph = work.prefill() if phase == "prefill" else work.decode(step)
     op, count = _find(graph, operator)
@@ -254,7 +257,7 @@ def explain(
         uses=_uses(kernel, device.resources, time_s),
         limits=limits,
         alternatives=kernel.alternatives,
-        constants=constants_of(chip, kernel),
+        constants=constants_of(device.chip, kernel, device.part),
         warnings=checked.warnings,
     )
 
@@ -303,7 +306,7 @@ def _uses(kernel: Kernel, resources: Mapping[str, Resource], time_s: float) -> t
     amounts: dict[str, int] = {}
     seconds: dict[str, float] = {}
     for phase in kernel.phases:
-        for demand in (*phase.load, *phase.compute, *phase.store):
+        for demand in phase.demands():
             if demand.amount:
                 name = demand.resource
                 amounts[name] = amounts.get(name, 0) + demand.amount
@@ -333,7 +336,7 @@ def _limits(kernel: Kernel, ran: KernelRecord, resources: Mapping[str, Resource]
         result.append(
             Limit(
                 limit=limit,
-                bound=_WAITS.get(limit) or resources[limit].bound,
+                bound=_WAITS.get(limit) or kernel.bounds.get(limit) or resources[limit].bound,
                 time_s=picoseconds / PS_PER_S,
                 time_fraction=picoseconds / total_ps if total_ps else 0.0,
                 lifted_s=lifted,
@@ -356,8 +359,8 @@ def lifted_time_s(kernel: Kernel, resources: Mapping[str, Resource], limit: str)
     Args:
         kernel: the kernel.
         resources: by name.
-        limit: "launch" (none), "latency" (none), "pipeline" (a buffer for every step) or a resource, which
-            then serves `LIFT` times as fast.
+        limit: "launch" (none), "latency" (none), "pipeline" (a buffer for every step), "mode" (no
+            waiting for that of a memory) or a resource, which then serves `LIFT` times as fast.
     """
     if limit == LAUNCH:
         return kernel_time_s(replace(kernel, launch_s=0.0), resources)
@@ -367,5 +370,7 @@ def lifted_time_s(kernel: Kernel, resources: Mapping[str, Resource], limit: str)
     if limit == PIPELINE:
         phases = tuple(replace(phase, buffers=max(phase.buffers, phase.steps)) for phase in kernel.phases)
         return kernel_time_s(replace(kernel, phases=phases), resources)
+    if limit == MODE:  # nobody waits for it in closed form
+        return kernel_time_s(kernel, resources)
     faster = replace(resources[limit], rate=resources[limit].rate * LIFT)
     return kernel_time_s(kernel, {**resources, limit: faster})

@@ -50,6 +50,7 @@ def simulate(
     flash: bool | None = None,
     logits: str = "last",
     routing: str = "uniform",
+    host: str | None = None,
     progress: outcome.Progress | None = None,
     **unknown: object,
 ) -> Run:
@@ -57,7 +58,7 @@ def simulate(
 
     Args:
         model: name, path (TOML, `config.json` or its folder) or record.
-        on: chip by name, path or record.
+        on: chip by name, path or record; or a system of memories that compute, with its host.
         batch: sequences that run together.
         prompt: tokens per sequence.
         generate: tokens generated per sequence, the first of them by prefill; default 128, and 0 for
@@ -78,6 +79,7 @@ def simulate(
         flash: with convention "llm-viewer", that tool's FlashAttention switch.
         logits: positions that lm_head covers in prefill: "last" or "all".
         routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
+        host: for a system of memories that compute, another chip beside them than the system names.
         progress: called during the run.
         unknown: refused, with the nearest keyword.
 
@@ -93,7 +95,7 @@ def simulate(
     _choice("convention", convention, CONVENTIONS)
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
-    the_model, chip = catalog.model(model), catalog.chip(on, overrides)
+    the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
         _whole(name, value, least)
@@ -243,8 +245,9 @@ def _run(
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
 ) -> Run:
-    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)}, None, request.streams)
-    used = memory.rows(work, float(device.capacity_bytes))
+    bits = {form.name: form.bits for form in reachable(chip, formats)}
+    device = device_for(chip, bits, None, request.streams, formats.weights.name)
+    used = memory.rows(work, device)
     failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
     if chips != 1:
         failure = Infeasible(
@@ -257,6 +260,15 @@ def _run(
         return outcome.infeasible(request, failure, used, warnings)
     evaluate = outcome.roofline if request.fidelity == "roofline" else outcome.event
     return evaluate(request, work, device, used, (*warnings, UNCALIBRATED), progress)
+
+
+def hosted(chip: Chip, host: str | None) -> Chip:
+    """The system with another host."""
+    if host is None:
+        return chip
+    if not isinstance(chip, System):
+        raise RequestError(f"host = {host!r}: {chip.name} has none; systems of memories that compute do")
+    return chip.with_({"host": host})
 
 
 def _model_warnings(model: Model, prompt: int, generate: int) -> tuple[str, ...]:

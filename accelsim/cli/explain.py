@@ -12,6 +12,7 @@ from accelsim.cli.figures import columns, percent, show
 from accelsim.cli.options import (
     ActivationsOption,
     BatchOption,
+    HostOption,
     KvCacheOption,
     LogitsOption,
     ModelArgument,
@@ -36,6 +37,7 @@ def explain(
     operator: Annotated[str, typer.Argument(metavar="OPERATOR", help="Its name, or a part that no other one has.")],
     *,
     on: OnOption,
+    host: HostOption = None,
     phase: Annotated[
         str | None, typer.Option("--phase", metavar="prefill|decode", help="Decode by default.", show_default=False)
     ] = None,
@@ -62,6 +64,7 @@ def explain(
         model,
         operator,
         on,
+        host=host,
         phase=phase,
         step=step,
         batch=batch,

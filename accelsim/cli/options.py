@@ -37,6 +37,13 @@ ModelArgument = Annotated[
 OnOption = Annotated[
     str, typer.Option("--on", metavar="CHIP", help="A chip by name or path.", autocompletion=names("arch"))
 ]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        "--host", metavar="CHIP", help="Beside memories that compute, another host than the system names.",
+        autocompletion=names("arch"), show_default=False,
+    ),
+]  # fmt: skip
 BatchOption = Annotated[int, typer.Option("--batch", help="Sequences that run together.")]
 PromptOption = Annotated[int, typer.Option("--prompt", help="Tokens of each prompt.")]
 GenerateOption = Annotated[

@@ -120,7 +120,9 @@ def _expensive(run: Run, found: Digest) -> Iterator[str]:
     steps = next(row["steps"] for row in run.rows("phases") if row["phase"] == found.expensive_phase)
     what = f"{word(len(found.expensive))} most expensive operator{'s' if len(found.expensive) > 1 else ''}"
     per = f"{found.expensive_phase}, per token" if found.expensive_phase == "decode" else found.expensive_phase
-    rows = [(f"{what} ({per})", "", "time", "share", "bound", "achieved", "priced by", "status")]
+    placed = any(row["placement"] != "chip" for row in found.expensive)
+    head = (f"{what} ({per})", "", "time", "share", "bound", "achieved")
+    rows = [(*head, *(("by", "host takes", "pim takes") if placed else ()), "priced by", "status")]
     for row in found.expensive:
         rate = ("achieved_flops_per_s", "FLOP/s") if row["bound"] in _ARITHMETIC else ("achieved_bytes_per_s", "B/s")
         rows.append(
@@ -131,12 +133,20 @@ def _expensive(run: Run, found: Digest) -> Iterator[str]:
                 percent(row["share"]),
                 row["bound"],
                 show(row[rate[0]], rate[1]),
+                *(_choice(row) if placed else ()),
                 row["priced_by"],
                 row["status"],
             )
         )
     yield ""
-    yield from columns(rows, right=(2, 3, 5))
+    yield from columns(rows, right=(2, 3, 5, 7, 8) if placed else (2, 3, 5))
+
+
+def _choice(row: dict[str, Any]) -> tuple[str, str, str]:
+    """Who computes an operator, and what either choice takes for one execution."""
+    times = (row[name] / row["count"] for name in ("host_time_s", "pim_time_s"))
+    host, pim = (show(seconds, "s") if math.isfinite(seconds) else "-" for seconds in times)
+    return row["placement"], host, pim
 
 
 def _bound(phase: PhaseDigest) -> str:

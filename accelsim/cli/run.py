@@ -18,6 +18,7 @@ from accelsim.cli.options import (
     FidelityOption,
     FoldOption,
     GenerateOption,
+    HostOption,
     KvCacheOption,
     LogitsOption,
     ModelArgument,
@@ -46,6 +47,7 @@ def run(
     model: ModelArgument,
     *,
     on: OnOption,
+    host: HostOption = None,
     batch: BatchOption = 1,
     prompt: PromptOption = 2048,
     generate: GenerateOption = None,
@@ -79,6 +81,7 @@ def run(
         model,
         on,
         set_,
+        host=host,
         batch=batch,
         prompt=prompt,
         generate=generate,
@@ -120,9 +123,9 @@ def simulated(model: str, on: str, set_: list[str], **request: Any) -> tuple[Run
     """The run, its chip, and the seconds it took to compute."""
     from accelsim import catalog
     from accelsim.cli.progress import progress
-    from accelsim.simulation import simulate
+    from accelsim.simulation import hosted, simulate
 
-    chip = catalog.chip(on, overrides(set_))
+    chip = hosted(catalog.chip(on, overrides(set_)), request.pop("host", None))
     since = time.perf_counter()
     with progress() as report:
         found = simulate(model, chip, progress=report, **request)

@@ -10,6 +10,7 @@ from accelsim.graph.counts import Counts
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.kernel import Kernel, Plan, Resource
+from accelsim.spec.base import Description
 from accelsim.spec.infeasible import Infeasible
 
 
@@ -27,7 +28,7 @@ class Priced:
 
     Attributes:
         time_s: the largest of `terms`.
-        terms: seconds per bound ("compute", "vector", "cache", "memory").
+        terms: seconds by a name of `Device.roofline_resources`.
         events: energy counters.
         counts: its arithmetic.
         priced_by: the rule, with the conversion if there is one.
@@ -44,6 +45,16 @@ class Device(Protocol):
     """The contract of a hardware family."""
 
     family: str
+
+    @property
+    def chip(self) -> Description:
+        """The description of what computes; of the host, where a memory does so beside it."""
+        ...
+
+    @property
+    def part(self) -> Description | None:
+        """The description of that memory, whose figures kernels quote behind "part."."""
+        ...
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -71,8 +82,17 @@ class Device(Protocol):
         ...
 
     @property
+    def roofline_resources(self) -> Mapping[str, str]:
+        """The resource behind each term of the closed form."""
+        ...
+
+    @property
     def roofline_constants(self) -> tuple[str, ...]:
         """Figures that the closed form uses, by dotted path."""
+        ...
+
+    def padding_bytes(self, graph: Graph) -> tuple[float, float]:
+        """Bytes that weights, and keys and values, take beyond their own, because of how they lie."""
         ...
 
     def plan(self, graph: Graph) -> Plan | Infeasible:

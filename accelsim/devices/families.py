@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from accelsim import catalog
 from accelsim.devices.base import Device
 from accelsim.devices.gpu import Gpu
 from accelsim.devices.pim.aim import Aim
 from accelsim.devices.pim.base import KernelDevice
 from accelsim.devices.pim.hbm_pim import HbmPim
+from accelsim.devices.pim.system import PimSystem
 from accelsim.devices.pim.upmem import Upmem
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
@@ -40,7 +42,11 @@ def kernel_device(system: System, part: object, format_: str | None = None) -> K
 
 
 def device_for(
-    chip: object, bits: Mapping[str, float], columns: Mapping[str, Number] | None = None, streams: str = "one"
+    chip: object,
+    bits: Mapping[str, float],
+    columns: Mapping[str, Number] | None = None,
+    streams: str = "one",
+    weights: str | None = None,
 ) -> Device:
     """The device of a chip's description.
 
@@ -49,10 +55,18 @@ def device_for(
         bits: bits of one element by format name.
         columns: chip figures by dotted path that replace the description's, one value per design point.
         streams: "one" stream of kernels, or as many as the "graph" allows.
+        weights: format of the weights, in which parts compute whose arithmetic is software.
 
     Raises:
         RequestError: a description of a family that has no device.
     """
     if isinstance(chip, GpuChip):
         return Gpu(chip, bits, columns, streams)
+    if isinstance(chip, System):
+        part = catalog.part(chip)
+
+        def memory(count: int) -> KernelDevice:
+            return kernel_device(chip if count == chip.count else chip.with_({"count": count}), part, weights)
+
+        return PimSystem(chip, part, memory, bits, streams)
     raise RequestError(f"{getattr(chip, 'name', chip)}: no device serves a description of this family")

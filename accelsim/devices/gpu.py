@@ -30,6 +30,8 @@ _SERVES: Mapping[str, tuple[str, str, str]] = {
 }
 """Counter -> component, resource, and the figure that prices it."""
 
+_TERMS: Mapping[str, str] = {"compute": TENSOR, "vector": VECTOR, "cache": L2, "memory": MEMORY}
+
 
 class Gpu:
     """One GPU.
@@ -43,6 +45,7 @@ class Gpu:
     """
 
     family = "gpu"
+    part = None
 
     def __init__(
         self,
@@ -86,9 +89,18 @@ class Gpu:
         return self.figures["clock.sm.frequency"]
 
     @property
+    def roofline_resources(self) -> Mapping[str, str]:
+        """The resource behind each term of the closed form."""
+        return _TERMS
+
+    @property
     def roofline_constants(self) -> tuple[str, ...]:
         """Figures that the closed form uses."""
         return CONSTANTS
+
+    def padding_bytes(self, graph: Graph) -> tuple[float, float]:
+        """None: tensors lie end to end."""
+        return 0.0, 0.0
 
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """Kernels of a phase."""

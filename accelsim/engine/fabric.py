@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import simpy
 
 from accelsim.engine.log import Log
-from accelsim.mapping.flows import Flow
+from accelsim.engine.modes import Modes, Request
+from accelsim.mapping.flows import MODE, Flow
 from accelsim.mapping.kernel import Resource
 from accelsim.units import PS_PER_S
 
@@ -57,16 +58,44 @@ class Fabric:
         self._since = 0
         self._count = 0
         self._wake = 0
+        self.modes = Modes(env, self._busy)
 
-    def start(self, flow: Flow, label: str) -> Active:
-        """Begins a flow; its `done` event triggers when all amounts are served."""
-        self._settle()
+    def start(self, flow: Flow, label: str, holds: str | None = None) -> Active:
+        """Begins a flow; its `done` event triggers when all amounts are served.
+
+        Args:
+            flow: what to serve; it waits while others hold a memory that it uses.
+            label: its kernel.
+            holds: the memory that its phase holds, which does not stop it.
+        """
         self._count += 1
         active = Active(flow, label, self._env.event(), self._count)
-        self._active.append(active)
-        self._share()
-        self._schedule()
+        asked = int(self._env.now)
+
+        def begin() -> None:
+            if self._env.now > asked:
+                active.limits_ps[MODE] = int(self._env.now) - asked
+            self._settle()
+            self._active.append(active)
+            self._share()
+            self._schedule()
+
+        uses = tuple(name for name, _, _ in flow.amounts if name != holds)
+        self.modes.ask(Request(label, uses, None, begin))
         return active
+
+    def hold(self, resource: str, label: str) -> simpy.Event:
+        """Asks for a memory alone; the event triggers when its flows have been served. `modes.release` ends it."""
+        granted = self._env.event()
+
+        def begin() -> None:
+            granted.succeed()
+
+        self.modes.ask(Request(label, (), resource, begin))
+        return granted
+
+    def _busy(self, resource: str) -> bool:
+        return any(name == resource for active in self._active for name, _, _ in active.flow.amounts)
 
     def signature(self) -> tuple[tuple[str, float], ...]:
         """What is still under way; empty when the machine is idle."""
@@ -122,6 +151,7 @@ class Fabric:
         self._active = [a for a in self._active if a not in ended]
         for active in ended:
             active.done.succeed(active)
+        self.modes.admit()
         if self._active:
             self._share()
         self._schedule()

@@ -2,7 +2,8 @@
 
 A segment starts and ends with an idle machine, and a phase counts its time from its own start. So a
 segment that starts again in the same state takes the same picoseconds: it is looked up, not run again.
-`fold=False` runs everything, with identical numbers.
+What is left of the past is where the clocks of its phases stand, such as that of refresh: a stage with clocks is
+not multiplied, and each repetition is looked up by them. `fold=False` runs everything, with identical numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import simpy
 from accelsim.engine.fabric import Fabric
 from accelsim.engine.log import Log, Row
 from accelsim.errors import ScheduleError
-from accelsim.mapping.flows import LATENCY, LAUNCH, flows
+from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, flows
 from accelsim.mapping.kernel import Kernel, Phase, Plan, Resource, Segment
 from accelsim.units import seconds_to_ps
 
@@ -37,11 +38,19 @@ class KernelRecord:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
-    """One run of a segment, in time counted from its start."""
+    """One run of a segment, in time counted from its start.
+
+    Attributes:
+        duration_ps: until its last kernel has ended.
+        kernels: what became of each.
+        rows: what happened on the resources.
+        blocked_ps: by resource, time that kernels waited for its mode, summed over them.
+    """
 
     duration_ps: int
     kernels: Mapping[Kernel, KernelRecord]
     rows: tuple[Row, ...]
+    blocked_ps: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +87,18 @@ class Runner:
         self.now_ps = 0
         self.events = 0
         self._on_event = on_event
-        self._seen: dict[tuple[Segment, tuple[object, ...]], SegmentRecord] = {}
+        self._seen: dict[tuple[Segment, tuple[int, ...]], SegmentRecord] = {}
+        self._clocks: dict[Segment, tuple[int, ...]] = {}
 
     def run(self, plan: Plan) -> list[Executed]:
         """Runs a plan from the current time on; returns what happened, stage by stage."""
         done: list[Executed] = []
         for stage in plan.stages:
-            if self.fold:
+            times = stage.repeat if self.fold and not any(map(self._periods, stage.segments)) else 1
+            for _ in range(stage.repeat // times):
                 records, duration = self._pass(stage.segments)
-                done.append(Executed(self.now_ps, duration, stage.repeat, records))
-                self.now_ps += duration * stage.repeat
-            else:
-                for _ in range(stage.repeat):
-                    records, duration = self._pass(stage.segments)
-                    done.append(Executed(self.now_ps, duration, 1, records))
-                    self.now_ps += duration
+                done.append(Executed(self.now_ps, duration, times, records))
+                self.now_ps += duration * times
             if self._on_event:
                 self._on_event(self.now_ps)
         return done
@@ -101,32 +107,40 @@ class Runner:
         offset = 0
         records = []
         for segment in segments:
-            record = self._segment(segment)
+            record = self._segment(segment, self.now_ps + offset)
             records.append((offset, record))
             offset += record.duration_ps
         return tuple(records), offset
 
-    def _segment(self, segment: Segment) -> SegmentRecord:
-        # the machine is idle between segments, so that its state is empty; a device with modes or open
-        # rows puts them into this key
-        key = (segment, ())
+    def _periods(self, segment: Segment) -> tuple[int, ...]:
+        periods = self._clocks.get(segment)
+        if periods is None:
+            for kernel in segment.kernels:
+                self._check_resources(kernel)
+            periods = self._clocks[segment] = segment.periods_ps
+        return periods
+
+    def _segment(self, segment: Segment, now_ps: int) -> SegmentRecord:
+        # the machine is idle between segments: all that it remembers is where its clocks stand
+        key = (segment, tuple(now_ps % period for period in self._periods(segment)))
         record = self._seen.get(key) if self.fold else None
         if record is None:
-            record = self._simulate(segment)
+            record = self._simulate(segment, now_ps)
             if self.fold:
                 self._seen[key] = record
         return record
 
     def _check_resources(self, kernel: Kernel) -> None:
         for phase in kernel.phases:
-            for demand in (*phase.load, *phase.compute, *phase.store):
-                if demand.resource not in self.resources:
+            names = [demand.resource for demand in phase.demands()]
+            for name in names if phase.holds is None else (*names, phase.holds):
+                if name not in self.resources:
                     raise ScheduleError(
-                        f"kernel {kernel.name}, phase {phase.name}: no resource {demand.resource!r}; "
+                        f"kernel {kernel.name}, phase {phase.name}: no resource {name!r}; "
                         f"there are {', '.join(self.resources)}"
                     )
 
-    def _simulate(self, segment: Segment) -> SegmentRecord:
+    def _simulate(self, segment: Segment, now_ps: int) -> SegmentRecord:
         env = _Environment()
         log = Log()
         fabric = Fabric(env, self.resources, log)
@@ -134,23 +148,29 @@ class Runner:
         running: dict[str, simpy.Process] = {}
         previous: str | None = None
         for kernel in segment.kernels:
-            self._check_resources(kernel)
             waits = ((previous,) if previous else ()) if kernel.after is None else kernel.after
             unknown = [name for name in waits if name not in running]
             if unknown:
                 raise ScheduleError(f"kernel {kernel.name} waits for {unknown[0]!r}, which does not run before it")
             if kernel.name in running:
                 raise ScheduleError(f"kernel {kernel.name} stands twice in one segment")
-            process = env.process(_kernel(env, fabric, kernel, self.resources, [running[w] for w in waits], records))
+            machine = _Machine(env, fabric, self.resources, now_ps)
+            process = env.process(_kernel(machine, kernel, [running[w] for w in waits], records))
             running[kernel.name] = process
             previous = kernel.name
         env.run()
+        stuck = fabric.modes.stuck()
+        if stuck is not None:
+            raise ScheduleError(
+                f"kernel {stuck.label} waits for ever for the mode of {stuck.blocker}: phases that hold memories "
+                "wait for each other; let a phase use no memory that another one holds while that one uses its own"
+            )
         if fabric.signature():
             raise ScheduleError("a segment ended with work still under way")
         self.events += env.scheduled
         ordered = {kernel: records[kernel] for kernel in segment.kernels}
         end = max((record.end_ps for record in ordered.values()), default=0)
-        return SegmentRecord(end, ordered, log.take())
+        return SegmentRecord(end, ordered, log.take(), fabric.modes.blocked_ps)
 
 
 class _Environment(simpy.Environment):
@@ -168,13 +188,23 @@ class _Environment(simpy.Environment):
 Process = Generator[simpy.Event, Any, None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """What the processes of a segment share; it began at `since_ps`."""
+
+    env: simpy.Environment
+    fabric: Fabric
+    resources: Mapping[str, Resource]
+    since_ps: int
+
+    @property
+    def now_ps(self) -> int:
+        """Absolute time."""
+        return self.since_ps + int(self.env.now)
+
+
 def _kernel(
-    env: simpy.Environment,
-    fabric: Fabric,
-    kernel: Kernel,
-    resources: Mapping[str, Resource],
-    waits: list[simpy.Process],
-    records: dict[Kernel, KernelRecord],
+    machine: _Machine, kernel: Kernel, waits: list[simpy.Process], records: dict[Kernel, KernelRecord]
 ) -> Process:
     """One kernel: wait, launch, then its phases in their order."""
     for process in waits:
@@ -183,6 +213,7 @@ def _kernel(
     names = [phase.name for phase in kernel.phases]
     if len(set(names)) < len(names):
         raise ScheduleError(f"kernel {kernel.name}: two phases have one name ({', '.join(names)})")
+    env = machine.env
     record = records[kernel] = KernelRecord(int(env.now))
     launch = seconds_to_ps(kernel.launch_s)
     if launch:
@@ -190,7 +221,7 @@ def _kernel(
         record.add(LAUNCH, launch)
     if all(phase.after is None for phase in kernel.phases):
         for phase in kernel.phases:
-            yield from _phase(env, fabric, kernel.name, phase, resources, record)
+            yield from _phase(machine, kernel.name, phase, record)
     else:
         running: dict[str, simpy.Process] = {}
         previous: str | None = None
@@ -202,9 +233,7 @@ def _kernel(
                     f"kernel {kernel.name}: phase {phase.name} waits for {missing[0]!r}, which is not before it"
                 )
             before = [running[name] for name in waited]
-            running[phase.name] = env.process(
-                _waiting_phase(env, fabric, kernel.name, phase, resources, record, before)
-            )
+            running[phase.name] = env.process(_waiting_phase(machine, kernel.name, phase, record, before))
             previous = phase.name
         for process in running.values():
             if not process.processed:
@@ -213,36 +242,30 @@ def _kernel(
 
 
 def _waiting_phase(
-    env: simpy.Environment,
-    fabric: Fabric,
-    label: str,
-    phase: Phase,
-    resources: Mapping[str, Resource],
-    record: KernelRecord,
-    waits: list[simpy.Process],
+    machine: _Machine, label: str, phase: Phase, record: KernelRecord, waits: list[simpy.Process]
 ) -> Process:
     for process in waits:
         if not process.processed:
             yield process
-    yield from _phase(env, fabric, label, phase, resources, record)
+    yield from _phase(machine, label, phase, record)
 
 
-def _phase(
-    env: simpy.Environment,
-    fabric: Fabric,
-    label: str,
-    phase: Phase,
-    resources: Mapping[str, Resource],
-    record: KernelRecord,
-) -> Process:
+def _phase(machine: _Machine, label: str, phase: Phase, record: KernelRecord) -> Process:
     """Fill, steady part, drain and store, each shared with whatever else runs."""
-    for flow in flows(phase, resources):
+    env, fabric = machine.env, machine.fabric
+    if phase.holds is not None:
+        asked = env.now
+        yield fabric.hold(phase.holds, label)
+        record.add(MODE, int(env.now - asked))
+    for flow in flows(phase.at(machine.now_ps), machine.resources):
         if flow.latency_s:
             wait = seconds_to_ps(flow.latency_s)
             yield env.timeout(wait)
             record.add(LATENCY, wait)
         if flow.amounts:
-            active = fabric.start(flow, label)
+            active = fabric.start(flow, label, phase.holds)
             yield active.done
             for limit, duration in active.limits_ps.items():
                 record.add(limit, duration)
+    if phase.holds is not None:
+        fabric.modes.release(phase.holds)

@@ -37,7 +37,7 @@ class Digest:
 
     Attributes:
         peak_flops_per_s: the chip's matrix peak for the fastest pair of operands of the run; NaN if unknown.
-        peak_bytes_per_s: its memory bandwidth.
+        peak_bytes_per_s: its memory bandwidth; inside the banks, where units there were used.
         phases: in order.
         energy: fraction of the total by component, largest first; empty where energy is unknown.
         memory: the row of `run.memory` with the highest peak.
@@ -62,7 +62,7 @@ def digest(run: Run, *, top: int = 5) -> Digest:
         top: number of expensive operators.
     """
     operators = run.rows("operators")
-    peak, bandwidth = _peak_flops_per_s(run.roofs), run.roofs.get("memory", NAN)
+    peak, bandwidth = _peak_flops_per_s(run.roofs), run.roofs.get("banks", run.roofs.get("memory", NAN))
     phases = tuple(_phase(row, operators) for row in run.rows("phases"))
     total_j = run.summary["energy_j"]
     energy = [(name, run.summary[f"energy_{name}_j"] / total_j) for name in COMPONENTS] if total_j > 0 else []
@@ -82,7 +82,7 @@ def digest(run: Run, *, top: int = 5) -> Digest:
 
 def _peak_flops_per_s(roofs: Mapping[str, float]) -> float:
     """The fastest pair of operands that the run uses; the vector lanes where it multiplies no matrices."""
-    pairs = [rate for name, rate in roofs.items() if name not in ("memory", "vector")]
+    pairs = [rate for name, rate in roofs.items() if name not in ("memory", "banks", "vector")]
     return max(pairs, default=roofs.get("vector", NAN))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any
 
 from accelsim.devices.base import Device
@@ -11,14 +12,17 @@ from accelsim.energy import by_resource_j, total_j
 from accelsim.engine.runner import Executed, Runner, SegmentRecord
 from accelsim.graph.counts import count
 from accelsim.graph.operator import Graph, Operator, Role
-from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE
+from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE
 from accelsim.mapping.kernel import Kernel
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
 from accelsim.units import PS_PER_S
 
 STATIC = "chip.static"
-_WAITS = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline"}
+DRAM = ("memory", "banks")
+"""Counters of bytes that move to and from cells: of the host, and of units beside them."""
+NAN = float("nan")
+_WAITS = {LAUNCH: "launch", LATENCY: "pipeline", PIPELINE: "pipeline", MODE: "mode"}
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ def operator_rows(outcome: PhaseOutcome, device: Device) -> Rows:
             busy_ps[kernel] = busy_ps.get(kernel, 0) + repeat * (ran.end_ps - ran.start_ps)
             words = limits.setdefault(kernel.name, {})
             for limit, duration in ran.limits_ps.items():
-                word = _WAITS.get(limit) or device.resources[limit].bound
+                word = _WAITS.get(limit) or kernel.bounds.get(limit) or device.resources[limit].bound
                 words[word] = words.get(word, 0) + duration * repeat
     # whole numbers per kernel first: the same sums of floats whether repetitions were replayed or run
     for kernel, count_ in times.items():
@@ -119,6 +123,9 @@ def empty_row(phase: str, op: Operator, priced_by: str, status: str) -> dict[str
         "achieved_flops_per_s": 0.0,
         "achieved_bytes_per_s": 0.0,
         "energy_j": 0.0,
+        "placement": "chip",
+        "host_time_s": NAN,
+        "pim_time_s": NAN,
         "priced_by": priced_by,
         "status": status,
     }
@@ -132,10 +139,22 @@ def _accumulate(row: dict[str, Any], kernel: Kernel, busy_ps: int, times: int, d
     row["weight_bytes"] += times * float(op.bytes(Role.WEIGHT))
     row["kv_bytes"] += times * float(op.bytes(Role.KV_CACHE))
     row["activation_bytes"] += times * float(op.bytes(Role.ACTIVATION))
-    row["dram_bytes"] += times * float(kernel.events.get("memory", 0))
+    row["dram_bytes"] += times * sum(float(kernel.events.get(name, 0)) for name in DRAM)
     row["time_s"] += busy_ps / PS_PER_S
     row["energy_j"] += times * float(total_j(kernel.events, device))
     row["priced_by"] = kernel.priced_by
+    placed = kernel.placement
+    if placed is not None:
+        first = row["count"] == times
+        row["placement"] = _either(row["placement"], placed.where)
+        for column, seconds in (("host_time_s", placed.host_s), ("pim_time_s", placed.pim_s)):
+            total = (0.0 if first else row[column]) + times * seconds
+            row[column] = NAN if isnan(total) else total
+
+
+def _either(before: str, now: str) -> str:
+    """The word for executions of one name in several places."""
+    return now if before in ("chip", now) else "mixed"
 
 
 def finish(row: dict[str, Any]) -> None:
@@ -161,12 +180,15 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
     total_ps = sum(outcome.time_ps for outcome in outcomes)
     busy = dict.fromkeys(device.resources, 0)
     amount = dict.fromkeys(device.resources, 0)
+    blocked = dict.fromkeys(device.resources, 0)
     energy = dict.fromkeys(device.resources, 0.0)
     for outcome in outcomes:
         for record, times in outcome.records.values():
             for row in record.rows:
                 busy[row.resource] += times * (row.end_ps - row.start_ps)
                 amount[row.resource] += times * row.amount
+            for name, waited in record.blocked_ps.items():
+                blocked[name] += times * waited
         for name, joules in by_resource_j(energy_events(outcome), device).items():
             energy[name] += float(joules)
     rows: Rows = [
@@ -175,6 +197,7 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
             "unit": resource.unit,
             "count": resource.count,
             "busy_s": busy[name] / PS_PER_S,
+            "blocked_s": blocked[name] / PS_PER_S,
             "utilization": amount[name] / (resource.rate * total_ps / PS_PER_S) if total_ps else 0.0,
             "amount": amount[name],
             "bytes": amount[name] if resource.unit == "B" else 0,
@@ -189,6 +212,7 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
             "unit": "ps",
             "count": 1,
             "busy_s": seconds,
+            "blocked_s": 0.0,
             "utilization": 1.0 if total_ps else 0.0,
             "amount": total_ps,
             "bytes": 0,

@@ -155,6 +155,9 @@ def _operator_row(kind: str, result: KernelResult, moved: float, energy: Mapping
         "achieved_flops_per_s": result.flops / result.time_s,
         "achieved_bytes_per_s": result.dram_bytes / result.time_s,
         "energy_j": sum(joules for name, joules in energy.items() if name != "static"),
+        "placement": "pim",
+        "host_time_s": NAN,
+        "pim_time_s": result.time_s,
         "priced_by": result.priced_by,
         "status": result.status,
     }
@@ -167,6 +170,7 @@ def _resources(result: KernelResult) -> Rows:
             "unit": part.unit,
             "count": part.count,
             "busy_s": part.busy_s,
+            "blocked_s": 0.0,
             "utilization": part.busy_s / result.time_s,
             "amount": part.amount,
             "bytes": part.bytes,

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Final
 
 from accelsim import catalog
+from accelsim.devices.base import Device
 from accelsim.evaluate.phases import Passes, Work
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
@@ -16,14 +17,17 @@ NARROWER: Final = ("fp8_e4m3", "int4_g128")
 """Weight formats that are proposed where a model does not fit."""
 
 
-def rows(work: Passes, capacity: float) -> Rows:
-    """A row per phase, each with its longest context."""
+def rows(work: Passes, device: Device) -> Rows:
+    """A row per phase, each with its longest context, and with what the device's layouts add to it."""
+    capacity = float(device.capacity_bytes)
     graphs = [(work.first, work.prefill())]
     if int(work.generate) > 1:
         graphs.append(("decode", work.decode(int(work.generate) - 1)))
     result = []
     for phase, graph in graphs:
         weights, cache, held = (float(value) for value in work.footprint(phase, graph))
+        more_weights, more_cache = device.padding_bytes(graph)
+        weights, cache = weights + more_weights, cache + more_cache
         peak = weights + cache + held
         result.append(
             {

@@ -149,7 +149,7 @@ def _energy(events: Mapping[str, Any], seconds: Any, device: Device) -> dict[str
     spent = by_component_j(events, device)
     idle = device.idle_w
     static = (np.ravel(idle) if isinstance(idle, np.ndarray) else idle) * seconds
-    return {**dict.fromkeys(COMPONENTS, 0.0), **spent, "static": static}
+    return {**dict.fromkeys(COMPONENTS, 0.0), **spent, "static": spent.get("static", 0.0) + static}
 
 
 def request_figures(work: Passes, device: Device) -> dict[str, Any]:

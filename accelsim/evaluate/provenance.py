@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from accelsim.mapping.gpu.memory import FIGURE, port
@@ -12,6 +12,7 @@ from accelsim.spec.base import STATUSES, Description, Sourced
 from accelsim.spec.device import Conversion, GpuChip, Narrowing, Peak
 from accelsim.spec.faults import unit_at
 
+PART = "part."
 _PROVENANCE = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
 
 
@@ -34,15 +35,21 @@ class Constant:
     status: str
 
 
-def constants_of(chip: Description, kernel: Kernel) -> tuple[Constant, ...]:
+def constants_of(chip: Description, kernel: Kernel, part: Description | None = None) -> tuple[Constant, ...]:
     """The figures behind a kernel's time, in the order that its mapping names them.
 
     Lists are narrowed to what the kernel uses: rates of the pairs that it counts energy for, conversions that its
-    rule names.
+    rule names. Paths that begin with "part." are of `part`.
     """
     found: list[Constant] = []
     for path in kernel.constants:
-        found.extend(_figures(chip, path, kernel))
+        if part is not None and path.startswith(PART):
+            found.extend(
+                replace(constant, path=PART + constant.path)
+                for constant in _figures(part, path.removeprefix(PART), kernel)
+            )
+        else:
+            found.extend(_figures(chip, path, kernel))
     return tuple(dict.fromkeys(found))
 
 

@@ -171,14 +171,15 @@ def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
             row["energy_j"] += float(total_j(mean, device))
     for key, row in rows.items():
         finish(row)
-        row["bound"] = max(terms[key].items(), key=lambda item: item[1])[0]
+        term = max(terms[key].items(), key=lambda item: item[1])[0]
+        row["bound"] = device.resources[device.roofline_resources[term]].bound
     return list(rows.values())
 
 
 def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> Rows:
     """Time that each kind of resource would need on its own; nothing is known about when."""
     total_s = float(_sum(phase.time_s for phase in phases)[point])
-    names = {"compute": "chip.sm.tensor", "vector": "chip.sm.vector", "cache": "chip.l2", "memory": "chip.memory"}
+    names = device.roofline_resources
     events: dict[str, float] = {}
     for phase in phases:
         for event, amount in phase.events.items():
@@ -200,6 +201,7 @@ def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> R
                 "unit": resource.unit,
                 "count": resource.count,
                 "busy_s": busy,
+                "blocked_s": 0.0,
                 "utilization": busy / total_s if total_s else 0.0,
                 "amount": round(busy * resource.rate),
                 "bytes": moved,
@@ -215,6 +217,7 @@ def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> R
                 "unit": resource.unit,
                 "count": resource.count,
                 "busy_s": 0.0,
+                "blocked_s": 0.0,
                 "utilization": 0.0,
                 "amount": round(events.get(key, 0.0)),
                 "bytes": round(events.get(key, 0.0)) if resource.unit == "B" else 0,
@@ -227,6 +230,7 @@ def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> R
             "unit": "ps",
             "count": 1,
             "busy_s": total_s,
+            "blocked_s": 0.0,
             "utilization": 1.0 if total_s else 0.0,
             "amount": round(total_s * PS_PER_S),
             "bytes": 0,

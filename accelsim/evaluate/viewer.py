@@ -164,6 +164,9 @@ def _operator_rows(phase: str, priced: Priced, steps: int) -> Rows:
                 "achieved_flops_per_s": flops / seconds,
                 "achieved_bytes_per_s": moved / seconds,
                 "energy_j": NAN,
+                "placement": "chip",
+                "host_time_s": float("nan"),
+                "pim_time_s": float("nan"),
                 "priced_by": "llm-viewer",
                 "status": "derived",
             }

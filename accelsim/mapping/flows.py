@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 
-LATENCY, PIPELINE, LAUNCH = "latency", "pipeline", "launch"
+LATENCY, PIPELINE, LAUNCH, MODE = "latency", "pipeline", "launch", "mode"
 _NONE: Mapping[str, float] = MappingProxyType({})
 
 
@@ -39,7 +39,8 @@ class Flow:
 
 
 def flows(phase: Phase, resources: Mapping[str, Resource]) -> list[Flow]:
-    """The flows of one phase, in order."""
+    """The flows of one phase, in order; of one with a clock, those of a start at 0."""
+    phase = phase.at(0)
     result: list[Flow] = []
     most = phase.most
     steady: list[tuple[str, int, float]] = []

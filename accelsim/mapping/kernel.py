@@ -8,9 +8,9 @@ demands in closed form where nothing contends.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from accelsim.graph.operator import Operator
 
@@ -56,6 +56,23 @@ class Demand:
     share: float = 1.0
 
 
+class Clocked(Protocol):
+    """Computing whose demand depends on where the phase starts on a clock of its own, such as that of refresh."""
+
+    @property
+    def period_ps(self) -> int:
+        """Starts that lie this far apart are alike; at least 1."""
+        ...
+
+    def amounts(self, since_ps: int) -> tuple[Demand, ...]:
+        """Demands of computing, all steps, on the same resources whatever the start.
+
+        Args:
+            since_ps: start of the phase in absolute time, modulo `period_ps`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
     """Equal steps of load, compute and store with staging buffers between load and compute.
@@ -74,6 +91,9 @@ class Phase:
         after: phases of the same kernel to wait for; None is the one before, () starts with the kernel.
         most: the largest fraction of a resource's rate that loads and stores draw together, and that this phase and
             others like it do; 1 where nothing is said.
+        holds: a memory whose normal accesses stand still while the phase runs. It waits until flows under way
+            there have been served; flows and holders that come later wait for its end. Its own flows do not.
+        clocked: computes in place of `compute`; asked when the phase starts, which is behind the wait of `holds`.
         priced_by: the rule that made the demands.
     """
 
@@ -89,6 +109,8 @@ class Phase:
     drain: bool = True
     after: tuple[str, ...] | None = None
     most: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    holds: str | None = None
+    clocked: Clocked | None = None
     priced_by: str
 
     def __post_init__(self) -> None:
@@ -101,6 +123,22 @@ class Phase:
             names = [demand.resource for demand in demands]
             if len(set(names)) < len(names):
                 raise ValueError(f"phase {self.name}: a resource stands twice in {part} ({', '.join(names)})")
+        if self.clocked is not None:
+            if self.compute:
+                raise ValueError(f"phase {self.name}: computes by its clock, so that compute must be empty")
+            if self.clocked.period_ps < 1:
+                raise ValueError(f"phase {self.name}: a period of {self.clocked.period_ps} ps; it must be at least 1")
+
+    def at(self, since_ps: int) -> Phase:
+        """The phase with the demands of a start at this point of its clock; itself if it has none."""
+        if self.clocked is None:
+            return self
+        return replace(self, compute=self.clocked.amounts(since_ps % self.clocked.period_ps), clocked=None)
+
+    def demands(self) -> tuple[Demand, ...]:
+        """All demands; those of a clock as at its start."""
+        phase = self.at(0)
+        return (*phase.load, *phase.compute, *phase.store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +147,23 @@ class Alternative:
 
     label: str
     time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Who computes an operator on a system that has a choice.
+
+    Attributes:
+        where: "host" or "pim".
+        host_s: time of the host's kernel alone on an idle machine; NaN if it cannot.
+        pim_s: that of the units beside the banks, or the least that it takes; NaN if they cannot.
+        reason: why they cannot.
+    """
+
+    where: str
+    host_s: float
+    pim_s: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -126,6 +181,8 @@ class Kernel:
         choice: the chosen tile, split, waves, ... for `explain`.
         alternatives: everything considered, chosen one included.
         after: names of kernels of the same segment to wait for; None is the kernel before.
+        placement: what was decided where there was a choice.
+        bounds: words for resources that bound this kernel otherwise than their own word says.
     """
 
     name: str
@@ -138,15 +195,12 @@ class Kernel:
     choice: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     alternatives: tuple[Alternative, ...] = ()
     after: tuple[str, ...] | None = None
+    placement: Placement | None = None
+    bounds: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
 
     def demand(self, resource: str) -> int:
         """All work of this kernel on one resource."""
-        return sum(
-            d.amount
-            for phase in self.phases
-            for d in (*phase.load, *phase.compute, *phase.store)
-            if d.resource == resource
-        )
+        return sum(d.amount for phase in self.phases for d in phase.demands() if d.resource == resource)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -154,6 +208,12 @@ class Segment:
     """Kernels that may overlap; the machine is empty before the first and after the last."""
 
     kernels: tuple[Kernel, ...]
+
+    @property
+    def periods_ps(self) -> tuple[int, ...]:
+        """Periods of the clocks that its times depend on."""
+        clocks = (phase.clocked for kernel in self.kernels for phase in kernel.phases)
+        return tuple(sorted({clock.period_ps for clock in clocks if clock is not None}))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -73,9 +73,12 @@ def draw(run: Run) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     found, idle = points(run)
     roofs = dict(run.roofs)
-    bandwidth = roofs.pop("memory", None)
+    bandwidth, inside = roofs.pop("memory", None), roofs.pop("banks", None)
     _limits(axes, found, bandwidth, roofs)
     texts = _draw_roofs(axes, bandwidth, roofs)
+    if inside:
+        left, end = axes.get_xlim()[0], max(roofs.values()) / inside
+        axes.plot([left, end], [left * inside, end * inside], color="#333333", lw=1.2, ls="-.", zorder=3)
     phases = list(dict.fromkeys(point.phase for point in found))
     colours = _colours(found, phases)
     for index, phase in enumerate(phases):
@@ -95,7 +98,9 @@ def draw(run: Run) -> Figure:
     made.set_layout_engine("none")
     if bandwidth and found:
         end = max(roofs.values(), default=axes.get_xlim()[1] * bandwidth) / bandwidth
-        texts.append(_name_memory(axes, bandwidth, end, found))
+        texts.append(_name_memory(axes, "device memory", bandwidth, end, found))
+        if inside:
+            texts.append(_name_memory(axes, "units beside the banks", inside, max(roofs.values()) / inside, found))
     _label(axes, found, colours, texts)
     return made
 
@@ -150,7 +155,7 @@ def _draw_roofs(axes: Axes, bandwidth: float | None, roofs: Mapping[str, float])
     return texts
 
 
-def _name_memory(axes: Axes, bandwidth: float, end: float, busy: list[Point]) -> Text:
+def _name_memory(axes: Axes, what: str, bandwidth: float, end: float, busy: list[Point]) -> Text:
     """Writes the bandwidth along its line, in the widest gap between points; pixels are settled."""
     left = axes.get_xlim()[0]
     inner = sorted(log10(p.intensity) for p in busy if left < p.intensity < end)
@@ -159,7 +164,7 @@ def _name_memory(axes: Axes, bandwidth: float, end: float, busy: list[Point]) ->
     middle = 10 ** ((stops[gap] + stops[gap + 1]) / 2)
     (x0, y0), (x1, y1) = axes.transData.transform([(left, left * bandwidth), (end, end * bandwidth)])
     return axes.annotate(
-        f"device memory: {show(bandwidth, 'B/s')}", (middle, middle * bandwidth), xytext=(-6, 6),
+        f"{what}: {show(bandwidth, 'B/s')}", (middle, middle * bandwidth), xytext=(-6, 6),
         textcoords="offset points", rotation=degrees(atan2(y1 - y0, x1 - x0)), rotation_mode="anchor", ha="center",
         va="bottom", fontsize=10, zorder=5,
     )  # fmt: skip

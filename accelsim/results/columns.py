@@ -86,6 +86,9 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "achieved_flops_per_s": "flops / time_s",
         "achieved_bytes_per_s": "dram_bytes / time_s",
         "energy_j": "dynamic energy of all executions",
+        "placement": "who computes: chip where there is no choice, host or pim on a system that has one, or mixed",
+        "host_time_s": "time of all executions, each alone, if the host computes; NaN without a choice",
+        "pim_time_s": "the same for units beside the banks, or the least that it takes; NaN if they cannot",
         "priced_by": "rule that priced it",
         "status": "weakest status among the chip figures used",
     },
@@ -94,6 +97,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "unit": "unit of amount: B, clk (cycles of one of count units) or ps",
         "count": "equal units that it stands for",
         "busy_s": "time in which it had work",
+        "blocked_s": "seconds that kernels waited for the mode of this memory, summed over the waiting kernels",
         "utilization": "amount / (rate x total time)",
         "amount": "units served",
         "bytes": "bytes served; 0 for units",
@@ -141,7 +145,7 @@ BOUNDS: Final = (
 STATUS: Final = STATUSES
 """Words that `status` may hold, best first."""
 
-TEXT: Final = frozenset({"phase", "name", "kind", "bound", "priced_by", "status", "resource", "unit"})
+TEXT: Final = frozenset({"phase", "name", "kind", "bound", "placement", "priced_by", "status", "resource", "unit"})
 """Columns of words."""
 
 WHOLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(

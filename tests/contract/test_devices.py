@@ -80,7 +80,7 @@ def test_kernels_demand_whole_amounts_of_known_resources_for_a_named_reason(
         assert len({phase.name for phase in kernel.phases}) == len(kernel.phases)
         for phase in kernel.phases:
             assert phase.priced_by
-            for demand in (*phase.load, *phase.compute, *phase.store):
+            for demand in phase.demands():
                 assert demand.resource in device.resources
                 assert isinstance(demand.amount, int)
                 assert demand.amount >= 0

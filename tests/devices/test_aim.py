@@ -152,7 +152,7 @@ def test_what_it_cannot_do_is_a_result(ask, reason):
         ({"m": 0}, "m = 0: expected a whole number"),
         ({"elements": 4}, "unknown dimension 'elements'"),
         ({"on": "h100-sxm", "scope": "peer"}, "scope = 'peer': h100-sxm has none"),
-        ({"on": "gddr6-aim"}, "system of memories"),
+        ({"on": "gddr6-aim"}, "systems of memories"),
     ],
 )
 def test_bad_requests(ask, message):

@@ -9,7 +9,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Final
 
-from accelsim.devices.pim.base import KernelResult, Rows, Spent
+from accelsim.devices.pim.base import KernelResult, Prepared, Rows, Spent
 from accelsim.mapping.pim import aim as mapping
 from accelsim.spec.aim import AimPart
 from accelsim.spec.infeasible import Infeasible
@@ -17,6 +17,7 @@ from accelsim.spec.system import System
 from accelsim.timing.aim import trace
 from accelsim.timing.aim.commands import ALL_ROWS, COMMANDS
 from accelsim.timing.aim.machine import SCOPES, Outcome, Scope, run
+from accelsim.timing.aim.phased import Phased
 from accelsim.timing.aim.program import Program
 from accelsim.units import PS_PER_S
 
@@ -37,7 +38,9 @@ class Aim:
 
     native = "bf16"
     scopes = SCOPES
-    variants: Mapping[str, tuple[str, ...]] = MappingProxyType(dict.fromkeys(_OPERATORS, ("plain",)))
+    variants: Mapping[str, tuple[str, ...]] = MappingProxyType(
+        {**dict.fromkeys(_OPERATORS, ("plain",)), "matmul": ("plain", "packed")}
+    )
 
     @property
     def capacity_bytes(self) -> float:
@@ -65,7 +68,7 @@ class Aim:
         self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str, fidelity: str
     ) -> KernelResult | Infeasible:
         """See `KernelDevice.operator`."""
-        mapped = _OPERATORS[kind](self.part, self.system.count, **dims)
+        mapped = self._mapped(kind, dims, variant)
         if isinstance(mapped, Infeasible):
             return mapped
         weights = mapping.ELEMENT_BYTES * dims["n"] * dims["k"] if kind == "matmul" else 0
@@ -76,6 +79,29 @@ class Aim:
             outcome, mapped.program, scope, rule=mapped.rule, flops=mapped.flops, weights=weights,
             activations=mapped.bytes_moved - weights, used=mapped.bytes_used,
         )  # fmt: skip
+
+    @property
+    def refresh_ps(self) -> int:
+        """See `KernelDevice.refresh_ps`."""
+        return self.part.timing.nREFI * self.part.timing.tCK_ps
+
+    def prepared(self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str) -> Prepared | Infeasible:
+        """See `KernelDevice.prepared`."""
+        mapped = self._mapped(kind, dims, variant)
+        result = self.operator(kind, dims, scope=scope, variant=variant, fidelity="event")
+        if isinstance(mapped, Infeasible):
+            return mapped
+        if isinstance(result, Infeasible):
+            return result
+        phased = Phased(mapped.program, self.part, self.system.count, _scope(scope))
+        interval = self.part.timing.nREFI if scope == "physical" else 0
+        return Prepared(
+            result=result, tick_ps=self.part.timing.tCK_ps, interval=interval, cycles=lambda s: (phased.cycles(s), 0)
+        )
+
+    def _mapped(self, kind: str, dims: Mapping[str, int], variant: str) -> mapping.Mapped | Infeasible:
+        ways = {"packed": True} if variant == "packed" else {}
+        return _OPERATORS[kind](self.part, self.system.count, **dims, **ways)
 
     def trace(self, file: str | PathLike[str], *, scope: str) -> KernelResult:
         """See `KernelDevice.trace`."""

@@ -83,6 +83,47 @@ class KernelResult:
         return self.time_ps / PS_PER_S
 
 
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Prepared:
+    """An operator that is mapped once and starts many times, wherever the refresh stands.
+
+    Attributes:
+        result: its account where it starts at the beginning of a refresh interval.
+        tick_ps: a cycle.
+        interval: cycles of a refresh interval; 0 where nothing is refreshed.
+        cycles: what the units take, and the host behind them, by the cycles since the interval began. All rows are
+            closed then, and a refresh that fell due before is over.
+    """
+
+    result: KernelResult
+    tick_ps: float
+    interval: int
+    cycles: Callable[[int], tuple[int, int]]
+    _known: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def refresh_ps(self) -> int:
+        """Starts that lie this far apart are alike; 0 where nothing is refreshed."""
+        return round(self.interval * self.tick_ps)
+
+    def time_ps(self, since_ps: int) -> int:
+        """Its time from a start `since_ps` after the beginning of a refresh interval."""
+        return round(sum(self._cycles(since_ps)) * self.tick_ps)
+
+    def units_ps(self, since_ps: int) -> int:
+        """Likewise, without what the host does behind the units."""
+        return round(self._cycles(since_ps)[0] * self.tick_ps)
+
+    def _cycles(self, since_ps: int) -> tuple[int, int]:
+        since = 0
+        if self.interval:  # a refresh that falls between two cycles comes with the later one
+            since = min(int(since_ps % self.refresh_ps / self.tick_ps), self.interval - 1)
+        found = self._known.get(since)
+        if found is None:
+            found = self._known[since] = self.cycles(since)
+        return found
+
+
 class KernelDevice(Protocol):
     """The contract of such a family: single operators and command traces."""
 
@@ -111,6 +152,11 @@ class KernelDevice(Protocol):
         """By kind of operator, the ways to compute it; the first one is the default."""
         ...
 
+    @property
+    def refresh_ps(self) -> int:
+        """Interval of refresh in the default scope: starts that lie this far apart are alike; 0 without refresh."""
+        ...
+
     def operator(
         self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str, fidelity: str
     ) -> KernelResult | Infeasible:
@@ -123,6 +169,10 @@ class KernelDevice(Protocol):
             variant: one of `variants[kind]`.
             fidelity: "event", or "roofline" for the peak rate alone.
         """
+        ...
+
+    def prepared(self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str) -> Prepared | Infeasible:
+        """One operator for many starts; arguments as for `operator`, whose event result is that of a start at 0."""
         ...
 
     def trace(self, file: str | PathLike[str], *, scope: str) -> KernelResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from os import PathLike
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Final
 
 from accelsim import catalog
 from accelsim.devices.pim import hbm_pim_energy as energy
-from accelsim.devices.pim.base import KernelResult, Rows
+from accelsim.devices.pim.base import KernelResult, Prepared, Rows
 from accelsim.devices.pim.hbm_pim_timeline import timeline
 from accelsim.errors import RequestError
 from accelsim.mapping.pim import hbm_pim as mapping
@@ -22,6 +22,7 @@ from accelsim.spec.system import System
 from accelsim.timing.hbm_pim import again, kernel
 from accelsim.timing.hbm_pim.channel import Channel
 from accelsim.timing.hbm_pim.controller_kernels import COUNTERS, READ, REF, WRITE
+from accelsim.timing.hbm_pim.phased import Phased
 from accelsim.timing.hbm_pim.rules import Rules, rules_of
 from accelsim.units import PS_PER_S
 
@@ -61,29 +62,59 @@ class HbmPim:
         """What all PIM blocks read from their banks."""
         return self.part.internal_bytes_per_s / self.part.organization.pseudo_channels * self.system.count
 
+    @property
+    def refresh_ps(self) -> int:
+        """See `KernelDevice.refresh_ps`."""
+        return round(self._rules(peer=False).refresh_interval * self.part.timing.tCK_ps)
+
     def operator(
         self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str, fidelity: str
     ) -> KernelResult | Infeasible:
         """See `KernelDevice.operator`."""
-        peer, name = scope == "peer", "bn" if kind == "batchnorm" else kind
-        mapped: mapping.Mapped | mapping.Streamed | Infeasible
-        if variant == "plain":
-            if kind == "matmul":
-                mapped = mapping.plain_matmul(self.part, self.system.count, **dims)
-            else:
-                mapped = mapping.plain_elementwise(self.part, self.system.count, name, **dims)
-        elif kind == "matmul":
-            mapped = mapping.matmul(self.part, self.system.count, **dims, tree=variant == "tree", peer=peer)
-        else:
-            mapped = mapping.elementwise(self.part, self.system.count, name, **dims, peer=peer)
+        mapped = self._mapped(kind, dims, scope, variant)
         if isinstance(mapped, Infeasible):
             return mapped
         weights = mapping.ELEMENT_BYTES * dims["n"] * dims["k"] if kind == "matmul" else 0
         if fidelity == "roofline":
             return self._peak(mapped, weights)
         if isinstance(mapped, mapping.Streamed):
-            return self._streamed(mapped, weights, self._rules(peer))
-        return self._computed(mapped, weights, peer)
+            return self._streamed(mapped, weights, self._rules(scope == "peer"))
+        return self._computed(mapped, weights, scope == "peer")
+
+    def prepared(self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str) -> Prepared | Infeasible:
+        """See `KernelDevice.prepared`."""
+        result = self.operator(kind, dims, scope=scope, variant=variant, fidelity="event")
+        mapped = self._mapped(kind, dims, scope, variant)
+        if isinstance(mapped, Infeasible):
+            return mapped
+        if isinstance(result, Infeasible):
+            return result
+        rules = self._rules(scope == "peer")
+        cycles: Callable[[int], tuple[int, int]]
+        if isinstance(mapped, mapping.Streamed):
+            cycles = partial(_streamed, self.part, rules, mapped)
+        else:
+            reads, reduces = self._after(scope == "peer")
+            phased = Phased(mapped.kernel, mapped.results if reads else (), rules)
+            cycles = partial(_computed, phased, reduces * int(result.extra["host_reduce_cycles"]))
+        return Prepared(result=result, tick_ps=self.part.timing.tCK_ps, interval=rules.refresh_interval, cycles=cycles)
+
+    def _mapped(
+        self, kind: str, dims: Mapping[str, int], scope: str, variant: str
+    ) -> mapping.Mapped | mapping.Streamed | Infeasible:
+        peer, name = scope == "peer", "bn" if kind == "batchnorm" else kind
+        if variant == "plain":
+            if kind == "matmul":
+                return mapping.plain_matmul(self.part, self.system.count, **dims)
+            return mapping.plain_elementwise(self.part, self.system.count, name, **dims)
+        if kind == "matmul":
+            return mapping.matmul(self.part, self.system.count, **dims, tree=variant == "tree", peer=peer)
+        return mapping.elementwise(self.part, self.system.count, name, **dims, peer=peer)
+
+    def _after(self, peer: bool) -> tuple[bool, bool]:
+        """Whether the host's reads of results count, and its additions."""
+        costs = self.part.costs
+        return not peer and costs.readout, not peer and costs.host_reduce
 
     def trace(self, file: str | PathLike[str], *, scope: str) -> KernelResult:
         """See `KernelDevice.trace`.
@@ -100,7 +131,7 @@ class HbmPim:
         return rules_of(self.part, refresh=costs.refresh, window=costs.activation_window and not peer)
 
     def _computed(self, mapped: mapping.Mapped, weights: int, peer: bool) -> KernelResult:
-        rules, costs, count = self._rules(peer), self.part.costs, self.system.count
+        rules, count = self._rules(peer), self.system.count
         channel = Channel.fresh(rules)
         done = kernel.serve(channel, mapped.kernel, rules)
         since = channel.cycle
@@ -108,7 +139,7 @@ class HbmPim:
         readout = channel.cycle - since
         reduce_s = mapped.host_adds / self._host_adds_per_s
         reduce = math.ceil(reduce_s * self.clock_hz)
-        reads, reduces = not peer and costs.readout, not peer and costs.host_reduce
+        reads, reduces = self._after(peer)
         cycles = done.cycles + reads * readout + reduces * reduce
         spent = energy.of_kernel(self.part, mapped, done.counts, self._seconds(cycles))
         if reads:
@@ -213,6 +244,15 @@ class HbmPim:
         """Additions of the host's vector lanes: one where its peak counts a multiply-add as two."""
         host = self._host
         return host.vector.flops_per_clock / 2 * host.sm.count * host.clock.sm.frequency_hz
+
+
+def _computed(phased: Phased, reduce: int, since: int) -> tuple[int, int]:
+    units, readout = phased.cycles(since)
+    return units, readout + reduce
+
+
+def _streamed(part: HbmPimPart, rules: Rules, mapped: mapping.Streamed, since: int) -> tuple[int, int]:
+    return kernel.serve_plain(part, rules, mapped.channels, mapped.phases, since=since).cycles, 0
 
 
 def _no_rows() -> Rows:

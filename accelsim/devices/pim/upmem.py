@@ -7,7 +7,7 @@ from math import ceil
 from os import PathLike
 from types import MappingProxyType
 
-from accelsim.devices.pim.base import KernelResult, Rows, Spent
+from accelsim.devices.pim.base import KernelResult, Prepared, Rows, Spent
 from accelsim.errors import RequestError
 from accelsim.mapping.pim import upmem as mapping
 from accelsim.spec.infeasible import Infeasible
@@ -39,16 +39,17 @@ class Upmem:
         """The DPUs' clock."""
         return self.part.dpu.frequency_hz
 
+    @property
+    def refresh_ps(self) -> int:
+        """Refresh is left out."""
+        return 0
+
     def operator(
         self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str, fidelity: str
     ) -> KernelResult | Infeasible:
         """See `KernelDevice.operator`; scope "peer" counts the DPUs' program alone, as uPIMulator does."""
         part, system = self.part, self.system
-        mapped = (
-            mapping.matmul(part, system, self.native, **dims)
-            if kind == "matmul"
-            else mapping.elementwise(part, system, self.native, kind, **dims)
-        )
+        mapped = self._mapped(kind, dims)
         if isinstance(mapped, Infeasible):
             return mapped
         found = cycles(part, mapped.work)
@@ -73,6 +74,23 @@ class Upmem:
             timeline=lambda: self._timeline(mapped, dpu, host),
             roofs={"memory": self._stream_bytes_per_s, "vector": part.instructions_per_s * system.count},
         )
+
+    def prepared(self, kind: str, dims: Mapping[str, int], *, scope: str, variant: str) -> Prepared | Infeasible:
+        """See `KernelDevice.prepared`; all starts are alike."""
+        mapped = self._mapped(kind, dims)
+        result = self.operator(kind, dims, scope=scope, variant=variant, fidelity="event")
+        if isinstance(mapped, Infeasible):
+            return mapped
+        if isinstance(result, Infeasible):
+            return result
+        dpu = cycles(self.part, mapped.work).total * mapped.repeats
+        taken = dpu, result.cycles - dpu
+        return Prepared(result=result, tick_ps=PS_PER_S / self.clock_hz, interval=0, cycles=lambda _: taken)
+
+    def _mapped(self, kind: str, dims: Mapping[str, int]) -> mapping.Mapped | Infeasible:
+        if kind == "matmul":
+            return mapping.matmul(self.part, self.system, self.native, **dims)
+        return mapping.elementwise(self.part, self.system, self.native, kind, **dims)
 
     def trace(self, file: str | PathLike[str], *, scope: str) -> KernelResult:
         """DPUs run programs, and no trace of commands.

@@ -44,11 +44,23 @@ class Mapped:
     rule: str
 
 
-def matmul(part: AimPart, channels: int, *, m: int, n: int, k: int) -> Mapped | Infeasible:
-    """[m, k] x [k, n] as m matrix-vector products, weights in the banks."""
+def matmul(part: AimPart, channels: int, *, m: int, n: int, k: int, packed: bool = False) -> Mapped | Infeasible:
+    """[m, k] x [k, n] as m matrix-vector products, weights in the banks.
+
+    Args:
+        part: the part.
+        channels: channels in lock-step.
+        m: vectors.
+        n: outputs of each.
+        k: inputs of each.
+        packed: outputs of fewer inputs than half a row share rows, as the keys of a head do; otherwise each chunk of
+            an output has a row of its own.
+    """
+    if packed and k <= _row_elements(part) // 2:
+        return _packed(part, channels, m, n, k)
     organization = part.organization
     every = (1 << channels) - 1
-    row_elements = min(int(organization.row_bytes), int(organization.global_buffer_bytes)) // ELEMENT_BYTES
+    row_elements = _row_elements(part)
     outputs = organization.banks_per_channel * channels
     passes, (full, rest) = -(-n // outputs), divmod(k, row_elements)
     rows = passes * (full + bool(rest))
@@ -80,6 +92,48 @@ def matmul(part: AimPart, channels: int, *, m: int, n: int, k: int) -> Mapped | 
         flops=2 * m * n * k,
         bytes_moved=ELEMENT_BYTES * (m * k + n * k + m * n),
         rule="aim_gemv",
+    )
+
+
+def _row_elements(part: AimPart) -> int:
+    """Elements of a row that the global buffer can meet."""
+    return min(int(part.organization.row_bytes), int(part.organization.global_buffer_bytes)) // ELEMENT_BYTES
+
+
+def _packed(part: AimPart, channels: int, m: int, n: int, k: int) -> Mapped | Infeasible:
+    """Short outputs, several to a row: the buffer is filled once, and passes over one row find it open."""
+    organization = part.organization
+    every, columns = (1 << channels) - 1, -(-k // organization.lanes)
+    outputs = organization.banks_per_channel * channels
+    passes, in_row = -(-n // outputs), organization.columns // columns
+    full, rest = divmod(passes, in_row)
+    rows = full + bool(rest)
+    used = rows * int(organization.row_bytes) * outputs
+    if rows > organization.rows:
+        return too_large(used, part.organization.channel_bytes, channels, f"n = {n} and k = {k}")
+
+    def row(count: int, first: int, steps: tuple[int, ...]) -> Loop:
+        return Loop(
+            (
+                Instruction("WR_BIAS", 1, every),
+                Instruction("MAC_ABK", columns, every, row=first, steps=steps),
+                Instruction("RD_MAC", 1, every),
+            ),
+            count,
+        )
+
+    body: list[Instruction | Loop] = [Instruction("WR_GB", columns, every)]
+    if full:
+        body.append(Loop((row(in_row, 0, (0, 1)),), full))
+    if rest:
+        body.append(row(rest, full, ()))
+    return Mapped(
+        program=Program((_FROM_BUFFER, Loop(tuple(body), m), _EOC), "matmul"),
+        channels=channels,
+        bytes_used=used,
+        flops=2 * m * n * k,
+        bytes_moved=ELEMENT_BYTES * (m * k + n * k + m * n),
+        rule="aim_gemv_packed",
     )
 
 

@@ -50,7 +50,9 @@ class Controller:
         last: the cycle of the last command, or of the end of a program.
     """
 
-    def __init__(self, rules: Rules, queues: AimController, *, exact: bool, peer: bool, keep: bool) -> None:
+    def __init__(
+        self, rules: Rules, queues: AimController, *, exact: bool, peer: bool, keep: bool, since: int = 0
+    ) -> None:
         """Starts with all rows closed.
 
         Args:
@@ -61,12 +63,13 @@ class Controller:
                 ordinary access still waits for the row that it has opened. Otherwise only a write to the same row
                 answers, and the end waits.
             keep: keep a record of all commands.
+            since: cycles from the beginning of a refresh interval to the start.
         """
         self.banks = Banks(rules, keep)
         self.last = 0
         self._queues, self._exact, self._peer = queues, exact, peer
         self._registers = False
-        self._refresh_at = rules.refresh or NEVER
+        self._refresh_at = rules.refresh - since % rules.refresh if rules.refresh else NEVER
         self._refreshes = 0
         self._served = 0  # the cycle of the last answer
         self._written = 0  # the end of the last write

@@ -68,7 +68,7 @@ class Outcome:
 
 def run(
     program: Program, part: AimPart, channels: int, *, scope: Scope = "physical", exact: bool = False,
-    keep: bool = False,
+    keep: bool = False, since: int = 0,
 ) -> Outcome:  # fmt: skip
     """Runs a program.
 
@@ -79,10 +79,11 @@ def run(
         scope: what counts.
         exact: go from command to command, without arithmetic for runs and loops; for comparison.
         keep: keep a record of all commands, which rules out folding loops.
+        since: cycles from the beginning of a refresh interval to the start.
     """
     physical = scope == "physical"
     limits = rules(part.timing, part.organization, activation_window=physical, refresh=physical)
-    machine = Machine(limits, part, channels, peer=not physical, exact=exact, keep=keep)
+    machine = Machine(limits, part, channels, peer=not physical, exact=exact, keep=keep, since=since)
     machine.run(program.body)
     return machine.outcome()
 
@@ -90,9 +91,12 @@ def run(
 class Machine:
     """The decoder and its channels; see `run`."""
 
-    def __init__(self, limits: Rules, part: AimPart, channels: int, *, peer: bool, exact: bool, keep: bool) -> None:
+    def __init__(
+        self, limits: Rules, part: AimPart, channels: int, *, peer: bool, exact: bool, keep: bool, since: int = 0
+    ) -> None:
         self._all = (1 << channels) - 1
-        self._groups = [(self._all, Controller(limits, part.controller, exact=exact, peer=peer, keep=keep))]
+        first = Controller(limits, part.controller, exact=exact, peer=peer, keep=keep, since=since)
+        self._groups = [(self._all, first)]
         self._clk = 1  # the cycle in which the next instruction is decoded
         self._instructions = 0
         self._fold = not (exact or keep)

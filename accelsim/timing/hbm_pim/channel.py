@@ -61,13 +61,16 @@ class Channel:
     window: list[int]
 
     @classmethod
-    def fresh(cls, rules: Rules) -> Channel:
-        """A channel that has just started: all banks closed, the first refresh a share of the interval away."""
+    def fresh(cls, rules: Rules, since: int = 0) -> Channel:
+        """A channel that starts with all banks closed; ranks are refreshed a share of the interval apart.
+
+        Args:
+            rules: timing rules.
+            since: cycles since the interval began; at 0 the first refresh is a share of it away.
+        """
         state = [0] * controller.STATE_SIZE
         state[controller.WAITING] = -1
-        share = rules.refresh_interval // rules.ranks
-        state[controller.DUE_0] = share
-        state[controller.DUE_1] = share * 2
+        state[controller.DUE_0], state[controller.DUE_1], state[controller.TURN] = refreshes(rules, since)
         banks = [[0] * rules.banks for _ in range(7)]
         return cls(state, banks, [_FAR_PAST] * rules.window_activates)
 
@@ -145,6 +148,16 @@ class Channel:
         """Keep a state that a kernel has changed."""
         fields = [field.tolist() if isinstance(field, np.ndarray) else field for field in banks[:-1]]
         self.state, *self.banks, self.window = fields
+
+
+def refreshes(rules: Rules, since: int) -> tuple[int, int, int]:
+    """Cycles until the next refresh of each rank, `since` cycles into an interval, and the rank whose turn it is."""
+    interval = rules.refresh_interval
+    if not interval:
+        return 0, 0, 0
+    first, second = (interval // rules.ranks * turn - since % interval for turn in (1, 2))
+    first, second = first + interval * (first < 0), second + interval * (second < 0)
+    return first, second, int(second < first)
 
 
 def _list(values: Sequence[int]) -> Any:

@@ -52,7 +52,7 @@ def serve(channel: Channel, kernel: Kernel, rules: Rules, way: Way = "runs", *, 
         return Outcome(channel.cycle - since, tuple(all_counts), tuple(issued))
     first, begin = _enter(channel, kernel, rules)
     entered, body = channel.cycle, kernel.body[begin:]
-    middle = channel.serve_runs([run[:6] for run in (*body, _shown(kernel.closing))], rules)
+    middle = channel.serve_runs([run[:6] for run in (*body, shown(kernel.closing))], rules)
     left = channel.cycle
     last = again.serve(channel, tuple(kernel.closing), rules, queued=len(kernel.closing))
     counts = tuple(map(sum, zip(first, middle, last, strict=True)))
@@ -64,26 +64,36 @@ def _enter(channel: Channel, kernel: Kernel, rules: Rules) -> tuple[tuple[int, .
     counts: tuple[int, ...] = ()
     for begin in range(1, len(kernel.body) + 1):
         tried = channel.copy()
-        stream = [*kernel.opening, *expand(kernel.body[:begin])]
-        shown = [
-            *expand(kernel.body[begin : begin + _SHOWN]),
-            *(kernel.closing if begin + _SHOWN > len(kernel.body) else ()),
-        ]
-        counts = again.serve(tried, (*stream, *shown), rules, stop=len(stream))
+        stream, stop = entry(kernel, begin)
+        counts = again.serve(tried, stream, rules, stop=stop)
         if ACTIVE not in tried.banks[0][2:]:
             break
     channel.state, channel.banks, channel.window = tried.state, tried.banks, tried.window
     return counts, begin
 
 
-def _shown(closing: list[Access]) -> Run:
+def entry(kernel: Kernel, begin: int) -> tuple[tuple[Access, ...], int]:
+    """The opening, `begin` runs of the body and what shows behind them, and how many of these to serve."""
+    stream = (*kernel.opening, *expand(kernel.body[:begin]))
+    behind = expand(kernel.body[begin : begin + _SHOWN])
+    last = kernel.closing if begin + _SHOWN > len(kernel.body) else ()
+    return (*stream, *behind, *last), len(stream)
+
+
+def shown(closing: list[Access]) -> Run:
     """The first run of the closing, as the last one of the body sees it."""
     first = closing[0]
     return Run(first.op, first.bank, first.row, first.column, 2, 2, "leave")
 
 
 def serve_plain(
-    part: HbmPimPart, rules: Rules, channels: int, phases: Sequence[tuple[int, int]], *, log: bool = False
+    part: HbmPimPart,
+    rules: Rules,
+    channels: int,
+    phases: Sequence[tuple[int, int]],
+    *,
+    since: int = 0,
+    log: bool = False,
 ) -> Outcome:
     """Consecutive bursts over all pseudo-channels, phase after phase, as plain HBM2 without PIM.
 
@@ -94,6 +104,7 @@ def serve_plain(
         rules: timing rules.
         channels: pseudo-channels.
         phases: READ or WRITE, and bursts on all pseudo-channels; addresses go on from one phase to the next.
+        since: cycles from the beginning of a refresh interval to the start.
         log: keep the commands of the first pseudo-channel.
     """
     first, totals = 0, [0] * COUNTERS
@@ -106,7 +117,7 @@ def serve_plain(
     kinds: dict[tuple[tuple[int, int, int], ...], int] = {}
     for load in loads:
         kinds[tuple(load)] = kinds.get(tuple(load), 0) + 1
-    states = {kind: Channel.fresh(rules) for kind in kinds}
+    states = {kind: Channel.fresh(rules, since) for kind in kinds}
     issued: tuple[Issued, ...] = ()
     now = 0
     for i in range(len(phases)):
