@@ -174,9 +174,9 @@ def _max_min(flows: list[Flow], caps: list[float], resources: Mapping[str, Resou
     """
     users: dict[str, list[tuple[int, float]]] = {}
     for index, flow in enumerate(flows):
-        for name, amount, _ in flow.amounts:
-            # what it takes of the resource: a flow that can never use all of its rate takes more than it moves
-            users.setdefault(name, []).append((index, amount / flow.most.get(name, 1.0)))
+        for name, amount, share in flow.amounts:
+            # what it takes of the resource: a mixture that can never draw all of its rate takes more than it moves
+            users.setdefault(name, []).append((index, amount / max(flow.most.get(name, 1.0), share)))
     shared = {name: list_ for name, list_ in users.items() if len(list_) > 1}
     lines: list[dict[str, float]] = [{} for _ in flows]
     for _ in range(_ROUNDS):

@@ -27,7 +27,7 @@ class Flow:
         alone_s: duration when nothing else draws on these resources.
         limit: the resource that sets `alone_s`, or "pipeline" where the buffers do.
         latency_s: a wait before the flow starts that no rate shortens.
-        most: share of a resource's rate that flows like this one can draw together, where that is below 1.
+        most: as `Phase.most`; a load or store alone may draw more than that.
     """
 
     part: str
@@ -47,7 +47,7 @@ def flows(phase: Phase, resources: Mapping[str, Resource]) -> list[Flow]:
     if phase.fill:
         first, rest = _split(phase.load, phase.steps)
         seconds, limit = _alone(first, resources)
-        result.append(Flow("fill", first, seconds, limit, phase.latency_s, _own(most, first)))
+        result.append(Flow("fill", first, seconds, limit, phase.latency_s, most))
         steady += rest
     else:
         steady += [(d.resource, d.amount, d.share) for d in phase.load if d.amount]
@@ -68,13 +68,8 @@ def flows(phase: Phase, resources: Mapping[str, Resource]) -> list[Flow]:
         result.append(Flow("steady", amounts, seconds, limit, most=most))
     for part, final in last:
         seconds, limit = _alone(final, resources)
-        result.append(Flow(part, final, seconds, limit, most=_own(most, final)))
+        result.append(Flow(part, final, seconds, limit, most=most))
     return result
-
-
-def _own(most: Mapping[str, float], amounts: tuple[tuple[str, int, float], ...]) -> Mapping[str, float]:
-    """What loads or stores alone, which may draw more than their mixture, draw together with others like them."""
-    return {name: max(most[name], share) for name, _, share in amounts if name in most} if most else most
 
 
 def _split(

@@ -7,9 +7,9 @@ description.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
-from math import inf
 
 from accelsim.mapping.gpu.resources import MEMORY
 from accelsim.mapping.kernel import Demand
@@ -24,9 +24,6 @@ PATTERN = "sequential"
 
 FIGURE = "memory.dram"
 """Name of the achieved bandwidth among the figures of a kernel; it is no key of a description."""
-
-_KEPT = 10_000
-"""Shares that are remembered: candidates of one kernel ask for a few of them again and again."""
 
 
 class MemoryPort:
@@ -47,8 +44,10 @@ class MemoryPort:
         self._memory = memory
         self._peak, self._channel_peak = memory.bandwidth_bytes_per_s, dram.peak_bytes_per_s
         self.channels = self._peak / self._channel_peak
-        self._shares: dict[tuple[float, float], float] = {}
         self._curves = surface(dram, (PATTERN,)).curves(PATTERN, latency_s)
+        self._enough = self.channels * max(row[-1] for row in self._curves.bytes_in_flight)
+        self._reads = self._curves.reads
+        self._full = tuple(row[-1] / self._channel_peak for row in self._curves.rates)
 
     def load(self, read: int, under_way: float) -> Demand:
         """What loads with so many bytes under way demand of the memory."""
@@ -64,18 +63,19 @@ class MemoryPort:
 
     def share(self, bytes_in_flight: float, reads: float = 1.0) -> float:
         """The largest share of the peak that a stream can draw with so much under way; not 0, whatever there is."""
-        key = (bytes_in_flight, reads)
-        found = self._shares.get(key)
-        if found is None:
-            if len(self._shares) >= _KEPT:
-                self._shares.clear()
-            found = self._curves.rate(max(1.0, bytes_in_flight) / self.channels, reads) / self._channel_peak
-            self._shares[key] = found
-        return found
+        if bytes_in_flight >= self._enough:
+            return self.streaming(reads)
+        return self._curves.rate(max(1.0, bytes_in_flight) / self.channels, reads) / self._channel_peak
 
     def streaming(self, reads: float = 1.0) -> float:
         """The share that a stream draws with as much under way as helps."""
-        return self.share(inf, reads)
+        row = bisect_right(self._reads, reads) - 1
+        below = self._full[row]
+        if reads == self._reads[row]:
+            return below
+        above = self._full[row + 1]
+        part = (reads - self._reads[row]) / (self._reads[row + 1] - self._reads[row])
+        return min(max(below, above), 1 / ((1 - part) / below + part / above))
 
     @property
     def streaming_bytes_per_s(self) -> float:
