@@ -9,18 +9,22 @@ import json
 from math import floor
 
 from accelsim import catalog
+from accelsim.devices.pim.ordinary import host_chip, ordinary
 from accelsim.mapping.gpu.memory import PATTERN, channel
 from accelsim.spec.device import GpuChip
 from accelsim.spec.dram import Dram
+from accelsim.spec.system import System
 from accelsim.timing.dram import kept
 from accelsim.timing.dram.surface import digest, sampled
 
 
 def channels() -> dict[str, tuple[Dram, list[str]]]:
-    """Hash -> the channel, and the shipped chips that have it."""
+    """Hash -> the channel, and the shipped chips, or systems as their host's memory, that have it."""
     found: dict[str, tuple[Dram, list[str]]] = {}
     for name in catalog.names("arch"):
         chip = catalog.chip(name)
+        if isinstance(chip, System) and chip.memory == "replaces":
+            chip = host_chip(chip, ordinary(catalog.part(chip)))
         if isinstance(chip, GpuChip):
             dram = channel(chip.memory)
             found.setdefault(digest(dram), (dram, []))[1].append(name)

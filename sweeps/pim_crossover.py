@@ -6,9 +6,9 @@ activations and cache; placement operator by operator, by time alone. Banks are 
 so that speed is not mixed up with capacity; points that the real stacks would not hold are hatched.
 
 Found (hbm-pim-64pch): weights are read once for a whole batch by the GPU and once for each sequence by the units,
-which win by their bandwidth at batch 1 (2.1 times as fast), hardly at batch 2, and lose them to the GPU at batch 4.
+which win by their bandwidth at batch 1 (2.2 times as fast), hardly at batch 2, and lose them to the GPU at batch 4.
 Keys and values belong to one sequence each, so that attention stays in the memory at any batch, and the longer the
-context the more of the time it is: 1.05 times as fast at batch 4 and 1k, where least is gained, and 2.0 times at batch
+context the more of the time it is: 1.05 times as fast at batch 4 and 1k, where least is gained, and 2.1 times at batch
 64 and 32k.
 
     python sweeps/pim_crossover.py [--on gddr6-aim-32ch] [--model llama-2-7b] [--out FOLDER] [--batches 1 8]
