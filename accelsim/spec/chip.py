@@ -5,17 +5,32 @@ from __future__ import annotations
 from accelsim.spec.aim import AimPart
 from accelsim.spec.device import GpuChip
 from accelsim.spec.hbm_pim import HbmPimPart
+from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.system import System
 from accelsim.spec.upmem import UpmemPart
 
-Chip = GpuChip | LlmViewerChip | AimPart | HbmPimPart | UpmemPart | System
+Chip = GpuChip | LlmViewerChip | AimPart | HbmPimPart | UpmemPart | System | IpuPart | IpuSystem
 """Any chip, told apart by `family`."""
 
 FAMILIES: dict[
-    str, type[GpuChip] | type[LlmViewerChip] | type[AimPart] | type[HbmPimPart] | type[UpmemPart] | type[System]
+    str,
+    type[GpuChip]
+    | type[LlmViewerChip]
+    | type[AimPart]
+    | type[HbmPimPart]
+    | type[UpmemPart]
+    | type[System]
+    | type[IpuPart]
+    | type[IpuSystem],
 ] = {
-    "gpu": GpuChip, "llm-viewer": LlmViewerChip, "gddr6-aim": AimPart, "hbm-pim": HbmPimPart,
-    "upmem": UpmemPart, "system": System,
-}  # fmt: skip
+    "gpu": GpuChip,
+    "llm-viewer": LlmViewerChip,
+    "gddr6-aim": AimPart,
+    "hbm-pim": HbmPimPart,
+    "upmem": UpmemPart,
+    "system": System,
+    "ipu": IpuPart,
+    "ipu-system": IpuSystem,
+}
 """The record of each family."""
