@@ -75,6 +75,11 @@ class Device(Protocol):
         """Figures that the closed form uses, by dotted path."""
         ...
 
+    @property
+    def roofline_resources(self) -> Mapping[str, str]:
+        """Resource that stands for each bound of the closed form."""
+        ...
+
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """Kernels of a phase; an operator object seen before gives the same kernel object."""
         ...

@@ -89,6 +89,11 @@ class Gpu:
         """Figures that the closed form uses."""
         return CONSTANTS
 
+    @property
+    def roofline_resources(self) -> Mapping[str, str]:
+        """Resource that stands for each bound of the closed form."""
+        return {"compute": TENSOR, "vector": VECTOR, "cache": L2, "memory": MEMORY}
+
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """Kernels of a phase."""
         return self._mapper.plan(graph)

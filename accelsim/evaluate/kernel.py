@@ -167,6 +167,7 @@ def _resources(result: KernelResult) -> Rows:
             "unit": part.unit,
             "count": part.count,
             "busy_s": part.busy_s,
+            "limit_s": 0.0,
             "utilization": part.busy_s / result.time_s,
             "amount": part.amount,
             "bytes": part.bytes,

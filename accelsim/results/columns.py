@@ -94,6 +94,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "unit": "unit of amount: B, clk (cycles of one of count units) or ps",
         "count": "equal units that it stands for",
         "busy_s": "time in which it had work",
+        "limit_s": "time in which it set the pace of a kernel; 0 for roofline and single kernels of memories",
         "utilization": "amount / (rate x total time)",
         "amount": "units served",
         "bytes": "bytes served; 0 for units",
