@@ -24,9 +24,10 @@ from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE, kernel_time_s
 from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment, Stage
-from accelsim.simulation import simulate
+from accelsim.simulation import horizon, simulate
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
 from accelsim.units import PS_PER_S
 
@@ -222,8 +223,9 @@ def explain(
     if checked.infeasible:
         return checked.infeasible
     formats = formats_of(chip, weights, activations, kv_cache)
-    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)})
     work = Work(record, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
+    bits = {form.name: form.bits for form in reachable(chip, formats)}
+    device = device_for(chip, bits, None, "one", horizon(work))
     graph = work.prefill() if phase == "prefill" else work.decode(step)
     op, count = _find(graph, operator)
     kernel, priced = device.kernel(op), device.roofline(op)
@@ -254,7 +256,7 @@ def explain(
         uses=_uses(kernel, device.resources, time_s),
         limits=limits,
         alternatives=kernel.alternatives,
-        constants=constants_of(chip, kernel),
+        constants=constants_of(catalog.part(chip) if isinstance(chip, IpuSystem) else chip, kernel),
         warnings=checked.warnings,
     )
 

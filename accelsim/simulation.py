@@ -15,6 +15,7 @@ from accelsim.evaluate.phases import Passes, Single, Work
 from accelsim.evaluate.resolve import Name, formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
+from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
@@ -27,6 +28,11 @@ DEFAULT_GENERATE = 128
 UNCALIBRATED = (
     "uncalibrated: data-sheet figures and stated assumptions; no rate or efficiency is fitted to kernels of this chip"
 )
+
+CALIBRATION = {
+    "ipu": "calibrated: cycles per superstep on one published row, GPT-2 XL on eight Mk2 at batch 1; nothing else is",
+}
+"""By family, what was fitted."""
 
 
 def simulate(
@@ -243,7 +249,8 @@ def _run(
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
 ) -> Run:
-    device = device_for(chip, {form.name: form.bits for form in reachable(chip, formats)}, None, request.streams)
+    bits = {form.name: form.bits for form in reachable(chip, formats)}
+    device = device_for(chip, bits, None, request.streams, horizon(work))
     used = memory.rows(work, float(device.capacity_bytes))
     failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
     if chips != 1:
@@ -256,7 +263,15 @@ def _run(
     if failure:
         return outcome.infeasible(request, failure, used, warnings)
     evaluate = outcome.roofline if request.fidelity == "roofline" else outcome.event
-    return evaluate(request, work, device, used, (*warnings, UNCALIBRATED), progress)
+    return evaluate(request, work, device, used, (*warnings, CALIBRATION.get(device.family, UNCALIBRATED)), progress)
+
+
+def horizon(work: Passes) -> Horizon | None:
+    """What a compiler knows of a run; None for a single operator."""
+    if not isinstance(work, Work):
+        return None
+    layers = sum(group.repeat for group in (*work.model.encoder, *work.model.decoder))
+    return Horizon(int(work.prompt) + max(int(work.generate) - 1, 0), layers)
 
 
 def _model_warnings(model: Model, prompt: int, generate: int) -> tuple[str, ...]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from accelsim import catalog
 from accelsim.devices.base import Device
 from accelsim.devices.gpu import Gpu
+from accelsim.devices.ipu import Ipu
 from accelsim.devices.pim.aim import Aim
 from accelsim.devices.pim.base import KernelDevice
 from accelsim.devices.pim.hbm_pim import HbmPim
 from accelsim.devices.pim.upmem import Upmem
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
+from accelsim.mapping.horizon import Horizon
 from accelsim.spec.aim import AimPart
 from accelsim.spec.device import GpuChip
 from accelsim.spec.hbm_pim import HbmPimPart
+from accelsim.spec.ipu import IpuPart, IpuSystem, lone
 from accelsim.spec.system import System
 from accelsim.spec.upmem import UpmemPart
 
@@ -40,8 +44,9 @@ def kernel_device(system: System, part: object, format_: str | None = None) -> K
 
 
 def device_for(
-    chip: object, bits: Mapping[str, float], columns: Mapping[str, Number] | None = None, streams: str = "one"
-) -> Device:
+    chip: object, bits: Mapping[str, float], columns: Mapping[str, Number] | None = None, streams: str = "one",
+    horizon: Horizon | None = None,
+) -> Device:  # fmt: skip
     """The device of a chip's description.
 
     Args:
@@ -49,10 +54,18 @@ def device_for(
         bits: bits of one element by format name.
         columns: chip figures by dotted path that replace the description's, one value per design point.
         streams: "one" stream of kernels, or as many as the "graph" allows.
+        horizon: what the whole run will ask for, for machines that compile for it; None for single operators.
 
     Raises:
         RequestError: a description of a family that has no device.
     """
     if isinstance(chip, GpuChip):
         return Gpu(chip, bits, columns, streams)
+    if isinstance(chip, IpuPart):
+        return Ipu(lone(chip), chip, bits, horizon)
+    if isinstance(chip, IpuSystem):
+        part = catalog.part(chip)
+        if not isinstance(part, IpuPart):
+            raise RequestError(f"{chip.name}: its part {chip.part} is no IPU but of family {part.family}")
+        return Ipu(chip, part, bits, horizon)
     raise RequestError(f"{getattr(chip, 'name', chip)}: no device serves a description of this family")

@@ -10,8 +10,9 @@ from accelsim.devices.base import EventCost, Priced
 from accelsim.graph.counts import count
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator, Role
+from accelsim.mapping.horizon import Horizon
 from accelsim.mapping.ipu.pairs import resolve
-from accelsim.mapping.ipu.plan import Horizon, IpuMapper
+from accelsim.mapping.ipu.plan import IpuMapper
 from accelsim.mapping.ipu.resources import AMP, EXCHANGE, LINK, SRAM, STREAMING, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.infeasible import Infeasible
@@ -45,8 +46,8 @@ class Ipu:
         return self._mapper.resources
 
     @property
-    def bounds(self) -> Mapping[str, str]:
-        """The resource of each term of the closed form."""
+    def roofline_resources(self) -> Mapping[str, str]:
+        """Resource that stands for each bound of the closed form."""
         return {"compute": AMP, "vector": VECTOR, "sram": SRAM}
 
     @property

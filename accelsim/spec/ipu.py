@@ -273,3 +273,20 @@ class IpuSystem(Description):
                 f"embedding_groups = {self.embedding_groups} of {self.groups} leaves no chip for the layers"
             )
         return self
+
+
+def lone(part: IpuPart) -> IpuSystem:
+    """One chip as a system of its own."""
+    return IpuSystem(
+        name=part.name,
+        family="ipu-system",
+        part=part.name,
+        count=1,
+        topology="line",
+        neighbour_lanes=1,
+        tensor_parallel=1,
+        embedding_groups=0,
+        length="static",
+        source=part.source,
+        status=part.status,
+    )

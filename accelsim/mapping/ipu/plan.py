@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from accelsim.graph.operator import Block, Graph, Operator, Role
+from accelsim.mapping.horizon import Horizon
 from accelsim.mapping.ipu.chain import send
 from accelsim.mapping.ipu.kernels import Kernels, Where
 from accelsim.mapping.ipu.place import Place, heads_by_rule, is_layer, place, sizes
@@ -14,19 +14,6 @@ from accelsim.mapping.kernel import Kernel, Plan, Segment, Stage
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuPart, IpuSystem
-
-
-@dataclass(frozen=True, slots=True)
-class Horizon:
-    """What the programs of a run are compiled for.
-
-    Attributes:
-        positions: longest sequence.
-        layers: of the model.
-    """
-
-    positions: int
-    layers: int
 
 
 class IpuMapper:
