@@ -24,6 +24,7 @@ from accelsim.spec.files import File
 from accelsim.spec.format import KINDS as FORMAT_KINDS
 from accelsim.spec.format import Format
 from accelsim.spec.format.names import HINT, from_name
+from accelsim.spec.fpga import FpgaSystem
 from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
@@ -134,7 +135,7 @@ def chip(source: str | os.PathLike[str] | Chip, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def part(system: System | IpuSystem) -> Chip:
+def part(system: System | IpuSystem | FpgaSystem) -> Chip:
     """The part that a system is made of, with the system's changes.
 
     Raises:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from accelsim import catalog
 from accelsim.devices.base import Device
+from accelsim.devices.fpga import Fpga
 from accelsim.devices.gpu import Gpu
 from accelsim.devices.ipu import Ipu
 from accelsim.devices.pim.aim import Aim
@@ -17,6 +18,7 @@ from accelsim.graph.numbers import Number
 from accelsim.mapping.horizon import Horizon
 from accelsim.spec.aim import AimPart
 from accelsim.spec.device import GpuChip
+from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.ipu import IpuPart, IpuSystem, lone
 from accelsim.spec.system import System
@@ -68,4 +70,11 @@ def device_for(
         if not isinstance(part, IpuPart):
             raise RequestError(f"{chip.name}: its part {chip.part} is no IPU but of family {part.family}")
         return Ipu(chip, part, bits, horizon)
+    if isinstance(chip, FpgaPart):
+        return Fpga(chip)
+    if isinstance(chip, FpgaSystem):
+        board = catalog.part(chip)
+        if not isinstance(board, FpgaPart):
+            raise RequestError(f"{chip.name}: its part {chip.part} is no FPGA overlay but of family {board.family}")
+        return Fpga(board, chip)
     raise RequestError(f"{getattr(chip, 'name', chip)}: no device serves a description of this family")

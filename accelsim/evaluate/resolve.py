@@ -10,6 +10,8 @@ from accelsim.graph.attention import Formats
 from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
+from accelsim.spec.format.mixture import MixtureFormat
+from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.llm_viewer import LlmViewerChip
 
@@ -25,8 +27,8 @@ def formats_of(
         RequestError: the chip carries only LLM-Viewer's figures.
         UnknownNameError: no such format.
     """
-    described = catalog.part(chip) if isinstance(chip, IpuSystem) else chip
-    if not isinstance(described, GpuChip | LlmViewerChip | IpuPart):
+    described = catalog.part(chip) if isinstance(chip, IpuSystem | FpgaSystem) else chip
+    if not isinstance(described, GpuChip | LlmViewerChip | IpuPart | FpgaPart):
         raise RequestError(
             f"{chip.name}: whole models run on chips of family gpu, and single operators on those or on a system of "
             "memories that compute, such as gddr6-aim-32ch; see `accelsim list arch`"
@@ -37,8 +39,13 @@ def formats_of(
             "or a chip of family gpu from `accelsim list arch`"
         )
     native = described.native
-    own = catalog.format_(native.weights)
-    chosen = catalog.format_(weights or own)
+
+    def weight_format(name: Name | Format) -> Format:
+        own_ = mixture_format(described, name) if isinstance(described, FpgaPart) and isinstance(name, str) else None
+        return own_ or catalog.format_(name)
+
+    own = weight_format(native.weights)
+    chosen = weight_format(weights or own)
     return Formats(
         weights=chosen,
         activations=catalog.format_(activations or native.activations),
@@ -49,7 +56,24 @@ def formats_of(
 
 def reachable(chip: Chip, formats: Formats) -> list[Format]:
     """The formats that can meet on the matrix unit: the run's own and those that the chip has rates for."""
-    described = catalog.part(chip) if isinstance(chip, IpuSystem) else chip
+    described = catalog.part(chip) if isinstance(chip, IpuSystem | FpgaSystem) else chip
     rows = described.peak if isinstance(described, GpuChip | IpuPart) else ()
     named = {name for row in rows for name in row.operands}
     return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
+
+
+def mixture_format(part: FpgaPart, name: str) -> Format | None:
+    """The format of a mixture that a part's description names, or None."""
+    found = next((mixture for mixture in part.mixture if mixture.name == name), None)
+    if found is None:
+        return None
+    groups = [(catalog.format_(group.format), group.share) for group in found.groups]
+    return MixtureFormat(
+        name=found.name,
+        bits=max(form.bits for form, _ in groups),
+        element_bits=sum(form.bits * share for form, share in groups),
+        stored_bits=found.density * sum(form.bits_per_element * share for form, share in groups)
+        + found.index_bits_per_element,
+        source=found.source,
+        status=found.status,
+    )

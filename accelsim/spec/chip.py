@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from accelsim.spec.aim import AimPart
 from accelsim.spec.device import GpuChip
+from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.system import System
 from accelsim.spec.upmem import UpmemPart
 
-Chip = GpuChip | LlmViewerChip | AimPart | HbmPimPart | UpmemPart | System | IpuPart | IpuSystem
+Chip = (
+    GpuChip
+    | LlmViewerChip
+    | AimPart
+    | HbmPimPart
+    | UpmemPart
+    | System
+    | IpuPart
+    | IpuSystem
+    | FpgaPart
+    | FpgaSystem
+)
 """Any chip, told apart by `family`."""
 
 FAMILIES: dict[
@@ -22,7 +34,9 @@ FAMILIES: dict[
     | type[UpmemPart]
     | type[System]
     | type[IpuPart]
-    | type[IpuSystem],
+    | type[IpuSystem]
+    | type[FpgaPart]
+    | type[FpgaSystem],
 ] = {
     "gpu": GpuChip,
     "llm-viewer": LlmViewerChip,
@@ -32,5 +46,7 @@ FAMILIES: dict[
     "system": System,
     "ipu": IpuPart,
     "ipu-system": IpuSystem,
+    "fpga": FpgaPart,
+    "fpga-system": FpgaSystem,
 }
 """The record of each family."""
