@@ -7,7 +7,9 @@ from os import PathLike
 from typing import Any
 
 from accelsim import catalog
+from accelsim.devices.base import Placing
 from accelsim.devices.families import device_for
+from accelsim.devices.ipu import resized
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
 from accelsim.evaluate.operators import single
@@ -20,6 +22,7 @@ from accelsim.results import Run
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
 from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
 from accelsim.spec.system import System
@@ -75,7 +78,8 @@ def simulate(
         fidelity: "event" simulates; "roofline" prices in closed form.
         convention: "corrected", or "llm-viewer" to reproduce that tool (roofline only).
         seed: of drawn routing.
-        chips: number of chips; above one is a "not supported yet" result.
+        chips: number of chips, or "auto" for the smallest system of them that fits; on one GPU, above one is a "not
+            supported yet" result.
         overrides: dotted chip figures, such as {"memory.bandwidth": "5 TB/s"}.
         fold: replay recurring segments; False runs everything, with the same numbers.
         fuse: merged projections, fused attention and element-wise chains.
@@ -249,10 +253,19 @@ def _run(
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
 ) -> Run:
+    if isinstance(chip, IpuSystem) and chips != 1:
+        found = resized(chip, chips, work.prefill(), horizon(work))
+        if isinstance(found, Infeasible):
+            return outcome.infeasible(request, found, [], warnings)
+        chip, chips = found, 1
     bits = {form.name: form.bits for form in reachable(chip, formats)}
     device = device_for(chip, bits, None, request.streams, horizon(work))
     used = memory.rows(work, float(device.capacity_bytes))
-    failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
+    if isinstance(device, Placing):
+        failure = device.misfit(work.prefill())
+        used = [{**row, "fits": row["fits"] and not failure} for row in used]
+    else:
+        failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
     if chips != 1:
         failure = Infeasible(
             "unsupported",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from accelsim.graph.counts import Counts
 from accelsim.graph.numbers import Number
@@ -38,6 +38,19 @@ class Priced:
     events: Mapping[str, Number]
     counts: Counts
     priced_by: str
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A device that lays a model out over several memories, so that more counts than the sum of their bytes."""
+
+    def misfit(self, graph: Graph) -> Infeasible | None:
+        """Why a model does not lie there, or None.
+
+        Args:
+            graph: its first phase, in which every weight occurs.
+        """
+        ...
 
 
 class Device(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from accelsim import catalog
 from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.graph.counts import count
@@ -12,6 +13,7 @@ from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator, Role
 from accelsim.mapping.horizon import Horizon
 from accelsim.mapping.ipu.pairs import resolve
+from accelsim.mapping.ipu.place import sizes, smallest
 from accelsim.mapping.ipu.plan import IpuMapper
 from accelsim.mapping.ipu.resources import AMP, EXCHANGE, LINK, SRAM, STREAMING, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
@@ -75,6 +77,10 @@ class Ipu:
     def roofline_constants(self) -> tuple[str, ...]:
         """Figures that the closed form uses."""
         return CONSTANTS
+
+    def misfit(self, graph: Graph) -> Infeasible | None:
+        """Why a model does not lie on these chips, or None."""
+        return self._mapper.misfit(graph)
 
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """Kernels of a phase."""
@@ -145,3 +151,20 @@ class Ipu:
     def constant(self, path: str) -> list[tuple[str, str, str]]:
         """(path, source, status) of a figure, or of every row of a table."""
         return provenance.constant(self.part, path)
+
+
+def resized(system: IpuSystem, chips: int | str, graph: Graph, horizon: Horizon | None) -> IpuSystem | Infeasible:
+    """A system of the same chips, but another number of them.
+
+    Args:
+        system: the system.
+        chips: how many, or "auto" for as few as hold the model in their tiles.
+        graph: the model's first phase, in which every weight occurs.
+        horizon: of the run.
+    """
+    if chips != "auto":
+        return system.with_(count=chips)
+    part = catalog.part(system)
+    if not isinstance(part, IpuPart):
+        return system  # what makes the device says what is wrong with it
+    return smallest(sizes(graph, horizon.positions if horizon else None), system, part)

@@ -18,6 +18,9 @@ from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.units import show
 
+MOST_CHIPS = 1024
+"""Where the search for the smallest system ends."""
+
 _READS_CACHE = (Kind.ATTENTION, Kind.SCORES, Kind.CONTEXT)
 
 
@@ -27,15 +30,15 @@ class Place:
 
     Attributes:
         heads: groups with embedding and head; group 0 is one of them.
-        layers: layers of each group, from group 0 on.
+        layers: layers of each group.
         streamed_head: fraction of the weights of embedding and head that is fetched in every pass.
-        streamed_layers: of the layers' weights.
+        streamed: that fraction of the weights of the layers, by group.
     """
 
     heads: int
     layers: tuple[int, ...]
     streamed_head: float
-    streamed_layers: float
+    streamed: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +84,31 @@ def place(found: Sizes, system: IpuSystem, part: IpuPart) -> Place | Infeasible:
     if not found.layers or groups == 1:
         weights = found.head_weights + found.layers * found.layer_weights
         fraction = _streamed(weights + found.layers * found.layer_rest, weights, room, system, part)
-        return _missing(found, system, part) if fraction is None else Place(1, (found.layers,), fraction, fraction)
+        return _missing(found, system, part) if fraction is None else Place(1, (found.layers,), fraction, (fraction,))
     heads = heads_by_rule(found.layers, system)
     layers: tuple[int, ...] = (0,) * heads + _dealt(found.layers, groups - heads)
-    if found.head_weights / heads <= room and max(layers) * layer <= room:
-        return Place(heads, layers, 0.0, 0.0)
-    if not system.embedding_groups and found.head_weights <= room:
+    fits = found.head_weights / heads <= room and max(layers) * layer <= room
+    if not fits and not system.embedding_groups and found.head_weights <= room:
         filled = _filled(found, groups, room)
         if filled is not None:
-            return Place(1, filled, 0.0, 0.0)
+            return Place(1, filled, 0.0, (0.0,) * groups)
     head = _streamed(found.head_weights / heads, found.head_weights / heads, room, system, part)
-    most = max(layers)
-    body = _streamed(most * layer, most * found.layer_weights, room, system, part)
-    if head is None or body is None:
+    body = [_streamed(n * layer, n * found.layer_weights, room, system, part) for n in layers]
+    if head is None or None in body:
         return _missing(found, system, part)
-    return Place(heads, layers, head, body)
+    return Place(heads, layers, head, tuple(fraction for fraction in body if fraction is not None))
+
+
+def smallest(found: Sizes, system: IpuSystem, part: IpuPart) -> IpuSystem | Infeasible:
+    """The same system with as few chips as hold everything in their tiles."""
+    together = system.tensor_parallel
+    step = together * (2 if system.topology == "ladder" and together % 2 else 1)
+    bare = part.model_copy(update={"streaming": None})
+    for count in [*([1] if together == 1 else []), *range(step, MOST_CHIPS + 1, step)]:
+        resized = system.with_(count=count)
+        if isinstance(place(found, resized, bare), Place):
+            return resized
+    return _missing(found, system, bare)
 
 
 def _weights(operators: Iterable[Operator], seen: set[str]) -> float:
@@ -153,6 +166,7 @@ def _missing(found: Sizes, system: IpuSystem, part: IpuPart) -> Infeasible:
     together = system.tensor_parallel
     layer, room = found.layer_weights + found.layer_rest, part.usable_bytes * together
     demand = found.head_weights + found.layers * layer
+    group = "a chip" if together == 1 else f"a group of {together} chips"
     total = system.groups * room
     levers = []
     if layer <= room:
@@ -166,8 +180,8 @@ def _missing(found: Sizes, system: IpuSystem, part: IpuPart) -> Infeasible:
         levers.append(f"weights of at most {left / weights:.2f} of their bits")
     return Infeasible(
         "capacity",
-        f"{show(demand, 'B')} of weights, keys and values do not lie on {system.count} x {part.name}: a group of "
-        f"{together} chips has {show(room, 'B')} for tensors, a layer takes {show(layer, 'B')}, embedding and head "
+        f"{show(demand, 'B')} of weights, keys and values do not lie on {system.count} x {part.name}: "
+        f"{group} has {show(room, 'B')} for tensors, a layer takes {show(layer, 'B')}, embedding and head "
         f"{show(found.head_weights, 'B')}",
         demand=demand,
         bound=total,

@@ -33,6 +33,7 @@ class IpuMapper:
         self.resources = resources(part, system.count)
         self._kernels = Kernels(system, part, bits, horizon.positions if horizon else None)
         self._known: dict[tuple[int, Where], tuple[Operator, Segment]] = {}
+        self._place: Place | None = None
         self._sends: dict[tuple[float, int], Segment] = {}
 
     def heads(self) -> int:
@@ -49,31 +50,46 @@ class IpuMapper:
         """The kernel of one operator."""
         return self._kernels.kernel(op, self.where(op))
 
+    def misfit(self, graph: Graph) -> Infeasible | None:
+        """Why a model does not lie on these chips, or None."""
+        found = place(sizes(graph, self._kernels.positions), self.system, self.part)
+        return found if isinstance(found, Infeasible) else None
+
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """All kernels of a phase in execution order, or the first reason why one cannot run."""
-        layered = any(is_layer(block) for block in graph.blocks)
-        found = place(sizes(graph, self._kernels.positions), self.system, self.part)
+        layers = sum(block.repeat for block in graph.blocks if is_layer(block))
+        found = self._placed(graph, layers)
         if isinstance(found, Infeasible):
             return found
         together = self.system.tensor_parallel
         crew = Crew(self.part, self.system.count, together)
-        heads = Crew(self.part, self.system.count, together * found.heads) if layered else crew
-        at_head = Where(heads, found.streamed_head, layered)
-        in_layer = Where(crew, found.streamed_layers)
+        heads = Crew(self.part, self.system.count, together * found.heads) if layers else crew
+        at_head = Where(heads, found.streamed_head, bool(layers))
         size, form = _residual(graph)
         stages: list[Stage] = []
         groups = _Walk(found)
+        groups.take(sum(found.layers) - layers)  # an encoder comes first, and has no part in decoding
         for block in graph.blocks:
-            segments = self._segments(block, in_layer if is_layer(block) else at_head)
-            if isinstance(segments, Infeasible):
-                return segments
-            for group, layers in groups.take(block.repeat) if is_layer(block) else [(0, block.repeat)]:
+            for group, repeat in groups.take(block.repeat) if is_layer(block) else [(0, block.repeat)]:
                 hops = self.system.hops(groups.at * together, group * together)
                 if hops and form is not None:
                     stages.append(Stage(f"send to group {group}", 1, (self._send(size, form, hops, crew),)))
                 groups.at = group
-                stages.append(Stage(block.name, layers, segments))
+                where = Where(crew, found.streamed[group]) if is_layer(block) else at_head
+                segments = self._segments(block, where)
+                if isinstance(segments, Infeasible):
+                    return segments
+                stages.append(Stage(block.name, repeat, segments))
         return Plan(graph.phase, tuple(stages))
+
+    def _placed(self, graph: Graph, layers: int) -> Place | Infeasible:
+        """Where a phase lies: as the phase before it, unless this one has more layers."""
+        if self._place is None or layers > sum(self._place.layers) or not layers:
+            found = place(sizes(graph, self._kernels.positions), self.system, self.part)
+            if isinstance(found, Infeasible) or not layers:
+                return found
+            self._place = found
+        return self._place
 
     def _segments(self, block: Block, where: Where) -> tuple[Segment, ...] | Infeasible:
         found = []

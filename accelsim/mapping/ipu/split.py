@@ -153,7 +153,8 @@ def _split(problem: Problem, rows: int, shape: tuple[int, int, int], passes: int
                 tiles=tiles,
             )
         )
-    widened = blocks * row.columns * row.depth * problem.operand_bytes if problem.convert_flops else 0.0
+    # weights are widened a column of blocks at a time
+    widened = deep * row.depth * row.columns * problem.operand_bytes if problem.convert_flops else 0.0
     useful = problem.groups * rows * problem.columns * problem.depth
     return Split(
         rows=row_parts,
