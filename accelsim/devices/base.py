@@ -53,6 +53,15 @@ class Placing(Protocol):
         ...
 
 
+@runtime_checkable
+class Contextual(Protocol):
+    """A device on which an operator's kernel depends on the pass that it belongs to."""
+
+    def kernel_in(self, graph: Graph, op: Operator) -> Kernel | Infeasible:
+        """The kernel that a pass has for one of its operators."""
+        ...
+
+
 class Device(Protocol):
     """The contract of a hardware family."""
 

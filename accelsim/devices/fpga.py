@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from accelsim import catalog
 from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.fpga_roofline import CONSTANTS, price
-from accelsim.graph.operator import Graph, Operator
+from accelsim.graph.operator import Graph, Kind, Operator
+from accelsim.mapping.fpga.context import Context
 from accelsim.mapping.fpga.layout import DDR, HBM, MATRIX, RING, VECTOR, Layout
 from accelsim.mapping.fpga.operands import event
 from accelsim.mapping.fpga.plan import FpgaMapper
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.infeasible import Infeasible
+from accelsim.units import show
 
 _SERVES: Mapping[str, tuple[str, str, str]] = {
     "vector": ("vector", VECTOR, "energy_j_per_flop"),
@@ -85,6 +88,10 @@ class Fpga:
         """The kernel of one operator that stands alone."""
         return self._mapper.kernel(op)
 
+    def kernel_in(self, graph: Graph, op: Operator) -> Kernel | Infeasible:
+        """The kernel that a pass has for one of its operators."""
+        return self._mapper.kernel(op, Context.of(graph))
+
     def roofline(self, op: Operator) -> Priced | Infeasible:
         """Closed form of one operator."""
         return self._mapper.refusal or self._mapper.unsupported(op) or price(op, self.layout)
@@ -114,3 +121,34 @@ class Fpga:
     def constant(self, path: str) -> list[tuple[str, str, str]]:
         """(path, source, status) of a figure, or of every row of a table."""
         return provenance.constant(self.chip, path)
+
+
+def resized(system: FpgaSystem, chips: int | str, graph: Graph, need_bytes: float) -> FpgaSystem | Infeasible:
+    """A system of the same boards, but another number of them.
+
+    Args:
+        system: the system.
+        chips: how many, or "auto" for as few as hold the model and divide its heads.
+        graph: the model's first pass.
+        need_bytes: weights, KV cache and activations at their largest.
+    """
+    if chips != "auto":
+        return system.with_(count=chips)
+    part = catalog.part(system)
+    assert isinstance(part, FpgaPart)
+    heads = [int(op.dims["heads"]) for _, op in graph if op.kind in (Kind.ATTENTION, Kind.SCORES)] or [1]
+    legal = [count for count in range(1, max(heads) + 1) if all(number % count == 0 for number in heads)]
+    fitting = [count for count in legal if count * part.hbm.capacity_bytes >= need_bytes]
+    if fitting:
+        return system.with_(count=fitting[0])
+    most = legal[-1] * part.hbm.capacity_bytes
+    return Infeasible(
+        "capacity",
+        f"{show(need_bytes, 'B')} do not fit the {show(most, 'B')} of {legal[-1]} boards, the most that divide "
+        f"{' and '.join(map(str, dict.fromkeys(heads)))} heads",
+        demand=need_bytes,
+        bound=most,
+        unit="B",
+        set_by=("model", "weights", "batch", "prompt", "generate", "hbm.capacity"),
+        levers=("narrower weights", "fewer sequences or tokens", "boards with more HBM"),
+    )

@@ -17,7 +17,7 @@ from accelsim.timing.fpga.pipeline import Shape, product_cycles
 
 CONSTANTS = (
     "clock.kernel.frequency", "matrix.cores", "matrix.d", "matrix.l", "matrix.multiply_cycles", "matrix.add_cycles",
-    "issue.overhead_cycles", "hbm.dram", "hbm.channels", "hbm.port_bits", "hbm.burst", "hbm.outstanding", "hbm.latency",
+    "issue.overhead_cycles", "hbm.channels", "hbm.port_bits", "hbm.burst", "hbm.outstanding", "hbm.latency",
 )  # fmt: skip
 RING_CONSTANTS = ("network.bandwidth", "network.coding", "network.overhead")
 

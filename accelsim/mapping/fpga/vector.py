@@ -13,7 +13,7 @@ from accelsim.mapping.kernel import Kernel, Phase
 from accelsim.timing.fpga.pipeline import vector_work
 
 CONSTANTS = (
-    "clock.kernel.frequency", "vector.width", "vector.chained", "vector.add_cycles", "vector.multiply_cycles",
+    "clock.kernel.frequency", "vector.width", "vector.add_cycles", "vector.multiply_cycles",
     "issue.overhead_cycles",
 )  # fmt: skip
 
