@@ -18,7 +18,7 @@ from accelsim.mapping.ipu.plan import IpuMapper
 from accelsim.mapping.ipu.resources import AMP, EXCHANGE, LINK, SRAM, STREAMING, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.infeasible import Infeasible
-from accelsim.spec.ipu import AmpPeak, IpuPart, IpuSystem
+from accelsim.spec.ipu import IpuPart, IpuSystem
 
 CONSTANTS: Final = ("tile.count", "clock.tile.frequency", "peak", "vector", "tile.load")
 
@@ -132,17 +132,19 @@ class Ipu:
         }[event]
 
     def roofs(self, events: Iterable[str]) -> Mapping[str, float]:
-        """The chips of one group: tile memory in B/s; vector lanes and the operand pairs used in FLOP/s."""
+        """The chips of one group: tile memory in B/s, or what streams; vector lanes and the operand pairs in FLOP/s."""
+        used, beside = set(events), self.part.streaming
         tiles = self.system.tensor_parallel * self.part.tile.count * self.part.clock.tile.frequency_hz
         rates = {
             "memory": tiles * self.part.tile.load_bytes_per_clock,
             "vector": tiles * self.part.vector.flops_per_clock,
         }
-        for event in events:
-            if event in self._peaks:
-                row: AmpPeak = self._peaks[event]
-                rates[" x ".join(row.operands)] = tiles * row.flops_per_clock
-        return rates
+        if beside is not None and "memory" in used:
+            rates["memory"] = self.system.tensor_parallel * beside.bytes_per_s
+        pairs = {
+            " x ".join(row.operands): tiles * row.flops_per_clock for event, row in self._peaks.items() if event in used
+        }
+        return {**rates, **pairs}
 
     def status(self, constants: Iterable[str]) -> str:
         """The weakest status among figures, by dotted path; a table's name stands for all its keys."""
