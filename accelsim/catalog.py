@@ -30,6 +30,7 @@ from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
 from accelsim.spec.system import System
+from accelsim.spec.tsp import TspSystem
 
 R = TypeVar("R", bound=Record)
 
@@ -135,13 +136,18 @@ def chip(source: str | os.PathLike[str] | Chip, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def part(system: System | IpuSystem | FpgaSystem) -> Chip:
+def part(system: System | IpuSystem | FpgaSystem | TspSystem) -> Chip:
     """The part that a system is made of, with the system's changes.
 
     Raises:
         UnknownNameError: no such part, or no such key to change.
     """
     return chip(system.part, system.changes)
+
+
+def described(record: Chip) -> Chip:
+    """The part whose figures price a run: that of a system of such parts, or the chip itself."""
+    return part(record) if isinstance(record, IpuSystem | FpgaSystem | TspSystem) else record
 
 
 def model(source: str | os.PathLike[str] | Model, overrides: Mapping[str, object] | None = None) -> Model:

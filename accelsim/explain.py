@@ -13,7 +13,7 @@ from os import PathLike
 from typing import Any
 
 from accelsim import catalog
-from accelsim.devices.base import Device
+from accelsim.devices.base import Contextual, Device
 from accelsim.devices.families import device_for
 from accelsim.engine.runner import KernelRecord, Runner
 from accelsim.errors import RequestError, UnknownNameError
@@ -27,7 +27,6 @@ from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment
 from accelsim.simulation import horizon, simulate
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
-from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
 from accelsim.units import PS_PER_S
 
@@ -229,6 +228,8 @@ def explain(
     graph = work.prefill() if phase == "prefill" else work.decode(step)
     op, count = _find(graph, operator)
     kernel, priced = device.kernel(op), device.roofline(op)
+    if isinstance(device, Contextual):
+        kernel = device.kernel_in(graph, op)
     if isinstance(kernel, Infeasible):
         return kernel
     if isinstance(priced, Infeasible):
@@ -256,7 +257,7 @@ def explain(
         uses=_uses(kernel, device.resources, time_s),
         limits=limits,
         alternatives=kernel.alternatives,
-        constants=constants_of(catalog.part(chip) if isinstance(chip, IpuSystem) else chip, kernel),
+        constants=constants_of(catalog.described(chip), kernel),
         warnings=checked.warnings,
     )
 

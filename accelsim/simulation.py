@@ -9,7 +9,9 @@ from typing import Any
 from accelsim import catalog
 from accelsim.devices.base import Placing
 from accelsim.devices.families import device_for
+from accelsim.devices.fpga import resized as boards
 from accelsim.devices.ipu import resized
+from accelsim.devices.tsp import sized
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
 from accelsim.evaluate.operators import single
@@ -21,11 +23,13 @@ from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
+from accelsim.spec.fpga import FpgaSystem
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
 from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
 from accelsim.spec.system import System
+from accelsim.spec.tsp import TspSystem
 
 DEFAULT_GENERATE = 128
 UNCALIBRATED = (
@@ -34,6 +38,11 @@ UNCALIBRATED = (
 
 CALIBRATION = {
     "ipu": "calibrated: cycles per superstep on one published row, GPT-2 XL on eight Mk2 at batch 1; nothing else is",
+    "fpga": (
+        "calibrated: issue of an instruction on GPT-2 345M on one board of DFX, and a vector's way through HBM on "
+        "FlightLLM's published share of bandwidth without always-on-chip decode; nothing else is"
+    ),
+    "tsp": "calibrated: cycles between operators on one claim, Llama-2-70B on 576 chips; nothing else is",
 }
 """By family, what was fitted."""
 
@@ -107,6 +116,8 @@ def simulate(
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
         _whole(name, value, least)
+    if chips != "auto":
+        _whole("chips", chips, 1)
     if convention == "llm-viewer":
         from accelsim.evaluate import viewer
 
@@ -258,6 +269,14 @@ def _run(
         if isinstance(found, Infeasible):
             return outcome.infeasible(request, found, [], warnings)
         chip, chips = found, 1
+    if isinstance(chip, FpgaSystem) and chips != 1:
+        needed = max(row["peak_bytes"] for row in memory.rows(work, 0.0))
+        ring = boards(chip, chips, work.prefill(), needed)
+        if isinstance(ring, Infeasible):
+            return outcome.infeasible(request, ring, memory.rows(work, ring.bound), warnings)
+        chip, chips = ring, 1
+    if isinstance(chip, TspSystem) and chips != 1:
+        chip, chips = sized(chip, chips, horizon(work)), 1
     bits = {form.name: form.bits for form in reachable(chip, formats)}
     device = device_for(chip, bits, None, request.streams, horizon(work))
     used = memory.rows(work, float(device.capacity_bytes))
@@ -284,7 +303,10 @@ def horizon(work: Passes) -> Horizon | None:
     if not isinstance(work, Work):
         return None
     layers = sum(group.repeat for group in (*work.model.encoder, *work.model.decoder))
-    return Horizon(int(work.prompt) + max(int(work.generate) - 1, 0), layers)
+    positions = int(work.prompt) + max(int(work.generate) - 1, 0)
+    first = work.prefill()
+    cache = work.footprint("decode" if int(work.generate) > 1 else work.first, first)[1]
+    return Horizon(positions, layers, first, float(cache))
 
 
 def _model_warnings(model: Model, prompt: int, generate: int) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @app.command()
 def validate(
     *,
-    family: Annotated[Literal["pim", "ipu"], typer.Option(help="Which figures; those of GPUs: docs/validation.md.")],
+    family: Annotated[
+        Literal["pim", "ipu", "fpga", "tsp"], typer.Option(help="Which figures; those of GPUs: docs/validation.md.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Compute every case of a reference again, and print its figure, ours and the difference."""

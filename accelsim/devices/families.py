@@ -13,6 +13,7 @@ from accelsim.devices.pim.aim import Aim
 from accelsim.devices.pim.base import KernelDevice
 from accelsim.devices.pim.hbm_pim import HbmPim
 from accelsim.devices.pim.upmem import Upmem
+from accelsim.devices.tsp import Tsp
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
 from accelsim.mapping.horizon import Horizon
@@ -22,6 +23,8 @@ from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.ipu import IpuPart, IpuSystem, lone
 from accelsim.spec.system import System
+from accelsim.spec.tsp import TspPart, TspSystem
+from accelsim.spec.tsp import lone as lone_tsp
 from accelsim.spec.upmem import UpmemPart
 
 
@@ -77,4 +80,11 @@ def device_for(
         if not isinstance(board, FpgaPart):
             raise RequestError(f"{chip.name}: its part {chip.part} is no FPGA overlay but of family {board.family}")
         return Fpga(board, chip)
+    if isinstance(chip, TspPart):
+        return Tsp(lone_tsp(chip), chip, horizon)
+    if isinstance(chip, TspSystem):
+        tsp = catalog.part(chip)
+        if not isinstance(tsp, TspPart):
+            raise RequestError(f"{chip.name}: its part {chip.part} is no TSP but of family {tsp.family}")
+        return Tsp(chip, tsp, horizon)
     raise RequestError(f"{getattr(chip, 'name', chip)}: no device serves a description of this family")

@@ -11,9 +11,10 @@ from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.format.mixture import MixtureFormat
-from accelsim.spec.fpga import FpgaPart, FpgaSystem
-from accelsim.spec.ipu import IpuPart, IpuSystem
+from accelsim.spec.fpga import FpgaPart
+from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
+from accelsim.spec.tsp import TspPart
 
 Name = str | PathLike[str]
 
@@ -27,8 +28,8 @@ def formats_of(
         RequestError: the chip carries only LLM-Viewer's figures.
         UnknownNameError: no such format.
     """
-    described = catalog.part(chip) if isinstance(chip, IpuSystem | FpgaSystem) else chip
-    if not isinstance(described, GpuChip | LlmViewerChip | IpuPart | FpgaPart):
+    described = catalog.described(chip)
+    if not isinstance(described, GpuChip | LlmViewerChip | IpuPart | FpgaPart | TspPart):
         raise RequestError(
             f"{chip.name}: whole models run on chips of family gpu, and single operators on those or on a system of "
             "memories that compute, such as gddr6-aim-32ch; see `accelsim list arch`"
@@ -56,8 +57,8 @@ def formats_of(
 
 def reachable(chip: Chip, formats: Formats) -> list[Format]:
     """The formats that can meet on the matrix unit: the run's own and those that the chip has rates for."""
-    described = catalog.part(chip) if isinstance(chip, IpuSystem | FpgaSystem) else chip
-    rows = described.peak if isinstance(described, GpuChip | IpuPart) else ()
+    described = catalog.described(chip)
+    rows = described.peak if isinstance(described, GpuChip | IpuPart | TspPart) else ()
     named = {name for row in rows for name in row.operands}
     return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
 

@@ -9,6 +9,7 @@ from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.system import System
+from accelsim.spec.tsp import TspPart, TspSystem
 from accelsim.spec.upmem import UpmemPart
 
 Chip = (
@@ -20,6 +21,8 @@ Chip = (
     | System
     | IpuPart
     | IpuSystem
+    | TspPart
+    | TspSystem
     | FpgaPart
     | FpgaSystem
 )
@@ -35,6 +38,8 @@ FAMILIES: dict[
     | type[System]
     | type[IpuPart]
     | type[IpuSystem]
+    | type[TspPart]
+    | type[TspSystem]
     | type[FpgaPart]
     | type[FpgaSystem],
 ] = {
@@ -46,6 +51,8 @@ FAMILIES: dict[
     "system": System,
     "ipu": IpuPart,
     "ipu-system": IpuSystem,
+    "tsp": TspPart,
+    "tsp-system": TspSystem,
     "fpga": FpgaPart,
     "fpga-system": FpgaSystem,
 }
