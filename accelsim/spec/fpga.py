@@ -157,6 +157,8 @@ class Issue(Figures):
     Attributes:
         overhead_cycles: from the end of an instruction to the start of the next that needs it: fetch, decode,
             scoreboard, operands from and results to the register file.
+        decoupled: loads, products and vector work have queues of their own, so that the heads of an operator follow
+            each other through the units; otherwise an instruction starts when the one before it has ended.
         per_head: query, key and value of each head are instructions of their own, one head after the other.
         program: "token" runs one program per token from embedding to head, also in the prompt; "phase" runs the
             prompt as one pass.
@@ -166,6 +168,7 @@ class Issue(Figures):
     """
 
     overhead_cycles: Annotated[float, Field(ge=0, le=10_000)]
+    decoupled: bool
     per_head: bool
     program: Literal["token", "phase"]
     prompt_step: Count

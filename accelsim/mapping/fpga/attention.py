@@ -6,7 +6,7 @@ takes the queries of all heads that share a KV head. Positions are padded to the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from accelsim.mapping.fpga.layout import Layout
 from accelsim.mapping.fpga.linear import CONSTANTS as PRODUCT
 from accelsim.mapping.fpga.linear import RING_CONSTANTS
 from accelsim.mapping.fpga.operands import event
-from accelsim.mapping.fpga.steps import counters, gather, instructions, through_memory
-from accelsim.mapping.kernel import Alternative, Kernel, Phase
+from accelsim.mapping.fpga.steps import Instruction, counters, gather, instructions, through_memory
+from accelsim.mapping.kernel import Alternative, Kernel
 from accelsim.timing.fpga.pipeline import Shape, VectorWork, product_cycles, vector_work
 
 CONSTANTS = (
@@ -82,10 +82,7 @@ def kernel(op: Operator, layout: Layout, context: Context) -> Kernel:
     timed = sorted((kernel_time_s(one, layout.resources), index) for index, one in enumerate(made))
     best = made[timed[0][1]]
     alternatives = tuple(Alternative(str(made[index].choice["label"]), seconds) for seconds, index in timed)
-    return Kernel(
-        name=op.name, operator=op, launch_s=0.0, phases=best.phases, events=best.events, priced_by=best.priced_by,
-        constants=best.constants, choice=best.choice, alternatives=alternatives,
-    )  # fmt: skip
+    return replace(best, alternatives=alternatives)
 
 
 def _shaped(op: Operator, layout: Layout, context: Context, shape: Shape) -> Kernel:
@@ -101,53 +98,28 @@ def _shaped(op: Operator, layout: Layout, context: Context, shape: Shape) -> Ker
     width = [*cached, *[op.inputs[-1].format.bytes_per_element] * 2][:2]
     lanes = part.vector.width / part.matrix.cores
     softmax = _softmax(op, layout, walk)
-    times = in_a_row * walk.tiles
-    latency = part.hbm.latency_s
-    phases: list[Phase] = []
-    scale = part.vector.multiply_cycles
-    if op.kind in (Kind.ATTENTION, Kind.SCORES):
-        phases.append(
-            instructions(
-                layout,
-                "scores",
-                times,
-                cycles=product_cycles(part.matrix, shape, int(d["head_dim"])) + scale,
-                seconds=latency,
-                matrix=walks * idle * walk.scores,
-                hbm=walks * walk.keys * width[0],
-                rule=rule,
-            )
-        )
-    if op.kind is Kind.ATTENTION:
-        elements = walks * idle * walk.positions * shape.rows
-        phases.append(
-            instructions(
-                layout,
-                "softmax",
-                times,
-                cycles=softmax.latency,
-                count=times * softmax.instructions,
-                vector=softmax.passes * elements / lanes,
-                rule=rule,
-            )
-        )
-    if op.kind in (Kind.ATTENTION, Kind.CONTEXT):
-        phases.append(
-            instructions(
-                layout,
-                "context",
-                times,
-                cycles=product_cycles(part.matrix, shape, walk.longest),
-                seconds=latency,
-                matrix=walks * idle * walk.context,
-                hbm=walks * walk.values * width[-1],
-                rule=rule,
-            )
-        )
+    times, latency = in_a_row * walk.tiles, part.hbm.latency_s
+    depths = [product_cycles(part.matrix, shape, terms) for terms in (int(d["head_dim"]), walk.longest)]
+    listed = {
+        Kind.SCORES: Instruction(
+            name="scores", times=times, cycles=depths[0] + part.vector.multiply_cycles, seconds=latency,
+            matrix=walks * idle * walk.scores, hbm=walks * walk.keys * width[0],
+        ),
+        Kind.SOFTMAX: Instruction(
+            name="softmax", times=times, cycles=softmax.latency, parts=softmax.instructions,
+            vector=softmax.passes * walks * idle * walk.positions * shape.rows / lanes,
+        ),
+        Kind.CONTEXT: Instruction(
+            name="context", times=times, cycles=depths[1], seconds=latency, matrix=walks * idle * walk.context,
+            hbm=walks * walk.values * width[-1],
+        ),
+    }  # fmt: skip
+    chosen = list(listed.values()) if op.kind is Kind.ATTENTION else [listed[op.kind]]
+    phases = instructions(layout, chosen, rule)
     act = op.outputs[0].format.bytes_per_element
     if not part.on_chip.decode and context.decode:
         moved = shape.rows * (float(d["head_dim"]) + walk.positions / walk.tiles) * act
-        phases.insert(0, through_memory(layout, len(phases) * times, moved, moved, rule))
+        phases.insert(0, through_memory(layout, len(chosen) * times, moved, moved, rule))
     if op.kind is not Kind.SCORES:
         serial = part.issue.program == "token"
         tokens = int(d["batch"]) * int(d["query"])

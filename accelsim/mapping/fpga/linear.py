@@ -11,14 +11,15 @@ from accelsim.mapping.fpga.context import Context, by_head
 from accelsim.mapping.fpga.fabric import shapes
 from accelsim.mapping.fpga.layout import Layout
 from accelsim.mapping.fpga.operands import density, event
-from accelsim.mapping.fpga.steps import counters, gather, instructions, instructions_of, through_memory
-from accelsim.mapping.kernel import Alternative, Kernel, Phase
+from accelsim.mapping.fpga.steps import Instruction, counters, gather, instructions, instructions_of, through_memory
+from accelsim.mapping.kernel import Alternative, Kernel
 from accelsim.timing.fpga.pipeline import Shape, product_cycles
 
 CONSTANTS = (
     "clock.kernel.frequency", "matrix.cores", "matrix.d", "matrix.l", "matrix.multiply_cycles", "matrix.add_cycles",
     "issue.overhead_cycles", "hbm.channels", "hbm.port_bits", "hbm.burst", "hbm.outstanding", "hbm.latency",
 )  # fmt: skip
+_BEST_BYTES = 8
 RING_CONSTANTS = ("network.bandwidth", "network.coding", "network.overhead")
 
 
@@ -70,41 +71,29 @@ def _shaped(op: Operator, layout: Layout, context: Context, size: _Size, shape: 
     times = (passes if serial else size.matrices) * heads
     biases = [t for t in op.inputs if t.role is Role.WEIGHT and len(t.shape) == 1]
     depth = product_cycles(matrix, shape, size.k) + (part.vector.add_cycles if biases else 0)
-    phases: list[Phase] = []
-    off_chip = not part.on_chip.decode and context.decode
-    if off_chip:
+    product = Instruction(
+        name="product", times=times, cycles=depth, seconds=part.hbm.latency_s, matrix=layout.cores * tiles * kept,
+        hbm=read, ddr=(size.rows if serial else 1) * float(sum(t.bytes for t in biases)),
+    )  # fmt: skip
+    phases = instructions(layout, [product], rule)
+    if not part.on_chip.decode and context.decode:
         width = op.inputs[0].format.bytes_per_element
-        phases.append(
-            through_memory(
-                layout, passes * blocks, size.k * width, min(matrix.columns or columns, columns) * width, rule
-            )
-        )
-    phases.append(
-        instructions(
-            layout,
-            "product",
-            times,
-            cycles=depth,
-            seconds=part.hbm.latency_s,
-            count=max(times, passes * blocks) if off_chip else times,
-            matrix=layout.cores * tiles * kept,
-            hbm=read,
-            ddr=(size.rows if serial else 1) * float(sum(t.bytes for t in biases)),
-            rule=rule,
-        )
-    )
+        made = min(matrix.columns or columns, columns)
+        phases.insert(0, through_memory(layout, passes * blocks, size.k * width, made * width, rule))
     if not by_head(op):
-        phases += gather(layout, size.rows if serial else 1,
-                         (1 if serial else size.rows) * size.n * op.outputs[0].format.bytes_per_element
-                         if op.name != "lm_head" else 8 * layout.boards, rule)  # fmt: skip
+        tokens = (size.rows, 1) if serial else (1, size.rows)
+        vector = size.n * op.outputs[0].format.bytes_per_element
+        if op.name == "lm_head":  # each board sends its best token, and how good it is
+            vector = float(_BEST_BYTES * layout.boards)
+        phases += gather(layout, tokens[0], tokens[1] * vector, rule)
     flops = float(count(op).matrix_flops) * (size.rows * size.matrices / max(1, int(op.dims["m"])) if serial else 1)
-    made = Kernel(
+    kernel_ = Kernel(
         name=op.name, operator=op, launch_s=0.0, phases=tuple(phases),
         events=counters(layout, tuple(phases), {event(part): flops * kept}),
         priced_by=rule, constants=CONSTANTS + (RING_CONSTANTS if layout.boards > 1 else ()),
     )  # fmt: skip
     choice = {
         "label": f"{shape.rows} x {shape.d} x {shape.l}", "tile": f"{shape.d}x{shape.l}", "passes": passes,
-        "tiles": tiles, "instructions": instructions_of(made, layout), "depth_cycles": depth, "density": kept,
+        "tiles": tiles, "instructions": instructions_of(kernel_, layout), "depth_cycles": depth, "density": kept,
     }  # fmt: skip
-    return replace(made, choice=choice)
+    return replace(kernel_, choice=choice)

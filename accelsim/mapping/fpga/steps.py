@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from accelsim.mapping.fpga.layout import DDR, HBM, ISSUE, MATRIX, RING, ROUTER, VECTOR, Layout
 from accelsim.mapping.kernel import Kernel, Phase
@@ -10,51 +11,60 @@ from accelsim.mapping.kernel import Kernel, Phase
 _COUNTERS = {HBM: "memory", DDR: "ddr", RING: "link"}
 
 
-def instructions(
-    layout: Layout,
-    name: str,
-    times: int,
-    *,
-    cycles: float,
-    seconds: float = 0.0,
-    count: int | None = None,
-    matrix: float = 0.0,
-    vector: float = 0.0,
-    hbm: float = 0.0,
-    ddr: float = 0.0,
-    rule: str,
-) -> Phase:
-    """`times` instructions on each board that wait for each other.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """An instruction that a core executes several times, and what all of them stream.
 
-    Each is issued, goes through its pipeline and streams its operands; what it streams runs side by side, and nothing
-    of one instruction overlaps the next. So that what sets the pace keeps its name, all of them are one flow.
-
-    Args:
-        layout: boards.
-        name: of the phase.
-        times: instructions in a row.
+    Attributes:
+        name: of its phase.
+        times: in a row on each core.
         cycles: pipeline depth of each.
         seconds: further latency of each, such as that of a memory.
-        count: instructions that are issued in that row, `times` unless given.
+        parts: instructions that are issued for each.
         matrix: cycles of matrix units, all cores together.
         vector: cycles of vector units, all cores together.
         hbm: bytes of all boards.
         ddr: bytes of all boards.
-        rule: what priced it.
     """
-    issued = (times if count is None else count) * layout.part.issue.overhead_cycles * layout.boards
+
+    name: str
+    times: int
+    cycles: float
+    seconds: float = 0.0
+    parts: int = 1
+    matrix: float = 0.0
+    vector: float = 0.0
+    hbm: float = 0.0
+    ddr: float = 0.0
+
+
+def instructions(layout: Layout, listed: Sequence[Instruction], rule: str) -> list[Phase]:
+    """Instructions that wait for each other, or whose units have queues of their own.
+
+    Waiting, each is issued, goes through its pipeline and streams its operands; what it streams runs side by side, and
+    nothing of one overlaps the next. All of one kind are one flow, so that what sets the pace keeps its name.
+    With queues (`issue.decoupled`), the heads of an operator follow each other through the units: the way through
+    all of them shows once, and every unit streams beside the others.
+    """
+    if not layout.part.issue.decoupled:
+        return [_flow(layout, one.name, [one], one.times, rule) for one in listed]
+    return [_flow(layout, listed[0].name if len(listed) == 1 else "heads", listed, 1, rule)] if listed else []
+
+
+def _flow(layout: Layout, name: str, listed: Sequence[Instruction], times: int, rule: str) -> Phase:
+    issued = max(one.times * one.parts for one in listed) * layout.part.issue.overhead_cycles * layout.boards
     return Phase(
         name=name,
         steps=1,
         buffers=1,
         load=(
-            *layout.demand(HBM, hbm, layout.burst_share),
-            *layout.demand(DDR, ddr),
-            *layout.demand(MATRIX, matrix),
-            *layout.demand(VECTOR, vector),
+            *layout.demand(HBM, sum(one.hbm for one in listed), layout.burst_share),
+            *layout.demand(DDR, sum(one.ddr for one in listed)),
+            *layout.demand(MATRIX, sum(one.matrix for one in listed)),
+            *layout.demand(VECTOR, sum(one.vector for one in listed)),
         ),
         compute=layout.demand(ISSUE, issued),
-        latency_s=times * (cycles / layout.clock_hz + seconds),
+        latency_s=times * sum(one.cycles / layout.clock_hz + one.seconds for one in listed),
         priced_by=rule,
     )
 

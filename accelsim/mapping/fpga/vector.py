@@ -8,7 +8,7 @@ from accelsim.graph.counts import count
 from accelsim.graph.operator import Kind, Operator, Role
 from accelsim.mapping.fpga.context import Context
 from accelsim.mapping.fpga.layout import Layout
-from accelsim.mapping.fpga.steps import counters, instructions, through_memory
+from accelsim.mapping.fpga.steps import Instruction, counters, instructions, through_memory
 from accelsim.mapping.kernel import Kernel, Phase
 from accelsim.timing.fpga.pipeline import vector_work
 
@@ -61,25 +61,17 @@ def _phases(op: Operator, layout: Layout, context: Context) -> list[Phase]:
     if op.kind in (Kind.NORM, Kind.EMBEDDING):
         tables *= layout.boards * (rows if serial and op.kind is Kind.NORM else 1)
     fused = str(op.kind) in vector.fused
-    phases = []
+    phases: list[Phase] = []
     if not part.on_chip.decode and context.decode:
         width = op.outputs[0].format.bytes_per_element
         phases.append(through_memory(layout, times, columns * width, columns * width, rule))
-    passed = layout.cores if fused else layout.boards * elements * work.passes / lanes
-    phases.append(
-        instructions(
-            layout,
-            str(op.kind),
-            times,
-            cycles=work.latency,
-            count=0 if fused else times * work.instructions,
-            seconds=part.ddr.latency_s if op.kind is Kind.EMBEDDING else 0.0,
-            vector=0 if op.kind is Kind.KV_APPEND else (passed if not fused else times * passed),
-            hbm=cached,
-            ddr=tables,
-            rule=rule,
-        )
-    )
+    lane_cycles = times * layout.cores if fused else layout.boards * elements * work.passes / lanes
+    one = Instruction(
+        name=str(op.kind), times=times, cycles=work.latency, parts=0 if fused else work.instructions,
+        seconds=part.ddr.latency_s if op.kind is Kind.EMBEDDING else 0.0,
+        vector=0 if op.kind is Kind.KV_APPEND else lane_cycles, hbm=cached, ddr=tables,
+    )  # fmt: skip
+    phases += instructions(layout, [one], rule)
     return [phase for phase in phases if phase.load or phase.compute or phase.latency_s]
 
 
