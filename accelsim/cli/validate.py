@@ -68,8 +68,8 @@ def _table(found: tuple[published.Row, ...]) -> str:
         figure = case.figure if case.divide == 1 else f"{case.figure} / {case.divide}"
         symbol = unit(case.figure)
         lines.append(
-            f"{case.on:<16} {figure:<24} {show(case.published, symbol):>10} {show(row.ours, symbol):>10} "
-            f"{100 * row.error:>+6.1f} %  "
+            f"{case.on:<16} {figure:<24} {show(case.published, symbol, 4):>10} {show(row.ours, symbol, 4):>10} "
+            f"{round(100 * row.error, 1) + 0.0:>+6.1f} %  "
             f"{case.role:<8} {asked:<8} {case.what}"
         )
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from typing import Final
 from accelsim import catalog
 from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
+from accelsim.errors import RequestError
 from accelsim.graph.counts import count
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator, Role
@@ -31,6 +32,9 @@ class Ipu:
         part: one chip.
         bits: bits of one element by format name.
         horizon: what programs are compiled for.
+
+    Raises:
+        RequestError: a topology that takes more links than a chip has.
     """
 
     family = "ipu"
@@ -38,6 +42,13 @@ class Ipu:
     def __init__(
         self, system: IpuSystem, part: IpuPart, bits: Mapping[str, float], horizon: Horizon | None = None
     ) -> None:
+        wanted = system.degree() * system.neighbour_lanes
+        if wanted > part.link.lanes:
+            raise RequestError(
+                f"{system.name}: topology {system.topology} of {system.count} chips gives one of them "
+                f"{system.degree()} neighbours of {system.neighbour_lanes} links each, {wanted} in all, and "
+                f"{part.name} has link.lanes = {part.link.lanes}: try fewer neighbour_lanes, or topology = ring"
+            )
         self.system, self.part = system, part
         self._mapper = IpuMapper(system, part, bits, horizon)
         self._peaks = {f"tensor:{'x'.join(row.operands)}:{row.accumulator}": row for row in part.peak}
