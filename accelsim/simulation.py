@@ -23,7 +23,7 @@ from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
-from accelsim.spec.fpga import FpgaSystem
+from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
@@ -269,11 +269,11 @@ def _run(
         if isinstance(found, Infeasible):
             return outcome.infeasible(request, found, [], warnings)
         chip, chips = found, 1
-    if isinstance(chip, FpgaSystem) and chips != 1:
-        needed = max(row["peak_bytes"] for row in memory.rows(work, 0.0))
-        ring = boards(chip, chips, work.prefill(), needed)
+    if isinstance(chip, FpgaPart | FpgaSystem) and chips != 1:
+        asked = horizon(work)
+        ring = boards(chip, chips, work.prefill(), asked.cache_bytes if asked else 0.0)
         if isinstance(ring, Infeasible):
-            return outcome.infeasible(request, ring, memory.rows(work, ring.bound), warnings)
+            return outcome.infeasible(request, ring, [], warnings)
         chip, chips = ring, 1
     if isinstance(chip, TspSystem) and chips != 1:
         chip, chips = sized(chip, chips, horizon(work)), 1

@@ -74,12 +74,12 @@ def device_for(
             raise RequestError(f"{chip.name}: its part {chip.part} is no IPU but of family {part.family}")
         return Ipu(chip, part, bits, horizon)
     if isinstance(chip, FpgaPart):
-        return Fpga(chip)
+        return Fpga(chip, None, horizon)
     if isinstance(chip, FpgaSystem):
         board = catalog.part(chip)
         if not isinstance(board, FpgaPart):
             raise RequestError(f"{chip.name}: its part {chip.part} is no FPGA overlay but of family {board.family}")
-        return Fpga(board, chip)
+        return Fpga(board, chip, horizon)
     if isinstance(chip, TspPart):
         return Tsp(lone_tsp(chip), chip, horizon)
     if isinstance(chip, TspSystem):

@@ -8,15 +8,16 @@ from accelsim import catalog
 from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.fpga_roofline import CONSTANTS, price
-from accelsim.graph.operator import Graph, Kind, Operator
+from accelsim.graph.operator import Graph, Operator
+from accelsim.mapping.fpga.capacity import fewest, misfit, needed_bytes, unfit
 from accelsim.mapping.fpga.context import Context
 from accelsim.mapping.fpga.layout import DDR, HBM, MATRIX, RING, VECTOR, Layout
 from accelsim.mapping.fpga.operands import event
 from accelsim.mapping.fpga.plan import FpgaMapper
+from accelsim.mapping.horizon import Horizon
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.infeasible import Infeasible
-from accelsim.units import show
 
 _SERVES: Mapping[str, tuple[str, str, str]] = {
     "vector": ("vector", VECTOR, "energy_j_per_flop"),
@@ -35,14 +36,16 @@ class Fpga:
     Args:
         part: the description of a board.
         system: how many, and how they are linked; a lone board if None.
+        horizon: what the whole run will ask for; None for single operators.
     """
 
     family = "fpga"
 
-    def __init__(self, part: FpgaPart, system: FpgaSystem | None = None) -> None:
+    def __init__(self, part: FpgaPart, system: FpgaSystem | None = None, horizon: Horizon | None = None) -> None:
         self.chip = part
         self.layout = Layout.of(part, system)
         self._mapper = FpgaMapper(self.layout)
+        self._cache_bytes = horizon.cache_bytes if horizon else 0.0
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -79,6 +82,10 @@ class Fpga:
         """Resource that stands for each bound of the closed form."""
         bounds = {"compute": MATRIX, "vector": VECTOR, "memory": HBM, "link": RING}
         return {bound: self.layout.name(resource) for bound, resource in bounds.items()}
+
+    def misfit(self, graph: Graph) -> Infeasible | None:
+        """Why a model does not lie in the HBM of these boards, or None."""
+        return misfit(self.layout, graph, self._cache_bytes)
 
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """Kernels of a pass."""
@@ -123,32 +130,30 @@ class Fpga:
         return provenance.constant(self.chip, path)
 
 
-def resized(system: FpgaSystem, chips: int | str, graph: Graph, need_bytes: float) -> FpgaSystem | Infeasible:
+def resized(
+    chip: FpgaPart | FpgaSystem, chips: int | str, work: Graph, cache_bytes: float
+) -> FpgaPart | FpgaSystem | Infeasible:
     """A system of the same boards, but another number of them.
 
     Args:
-        system: the system.
+        chip: the system, or a lone board.
         chips: how many, or "auto" for as few as hold the model and divide its heads.
-        graph: the model's first pass.
-        need_bytes: weights, KV cache and activations at their largest.
+        work: the model's first pass.
+        cache_bytes: KV cache at its longest.
     """
+    if isinstance(chip, FpgaPart):
+        if chips == "auto":
+            return chip
+        return Infeasible(
+            "unsupported",
+            f"{chips} chips: {chip.name} is a lone board, of which no links are described",
+            set_by=("chips",),
+            levers=(f"a description of family fpga-system with part = {chip.name!r}", "chips = 1"),
+        )
     if chips != "auto":
-        return system.with_(count=chips)
-    part = catalog.part(system)
+        return chip.with_(count=chips)
+    part = catalog.part(chip)
     assert isinstance(part, FpgaPart)
-    heads = [int(op.dims["heads"]) for _, op in graph if op.kind in (Kind.ATTENTION, Kind.SCORES)] or [1]
-    legal = [count for count in range(1, max(heads) + 1) if all(number % count == 0 for number in heads)]
-    fitting = [count for count in legal if count * part.hbm.capacity_bytes >= need_bytes]
-    if fitting:
-        return system.with_(count=fitting[0])
-    most = legal[-1] * part.hbm.capacity_bytes
-    return Infeasible(
-        "capacity",
-        f"{show(need_bytes, 'B')} do not fit the {show(most, 'B')} of {legal[-1]} boards, the most that divide "
-        f"{' and '.join(map(str, dict.fromkeys(heads)))} heads",
-        demand=need_bytes,
-        bound=most,
-        unit="B",
-        set_by=("model", "weights", "batch", "prompt", "generate", "hbm.capacity"),
-        levers=("narrower weights", "fewer sequences or tokens", "boards with more HBM"),
-    )
+    needed = needed_bytes(work, cache_bytes)
+    count = fewest(part, work, needed)
+    return unfit(part, work, needed) if count is None else chip.with_(count=count)

@@ -35,9 +35,8 @@ def price(op: Operator, layout: Layout) -> Priced:
     events["buffer"] = 2 * stored
     terms: dict[str, Number] = {
         "memory": stored / (layout.boards * (part.ddr if tables else part.hbm).bandwidth_bytes_per_s),
-        "vector": 0.0 if op.kind in (Kind.FUSED, Kind.KV_APPEND, Kind.ATTENTION) or str(op.kind) in part.vector.fused
-        else op.dims.get("elements", 0) / (part.vector.width * layout.clock_hz * layout.boards),
-    }  # fmt: skip
+        "vector": _least_cycles(op, layout) / layout.clock_hz,
+    }
     if op.kind in MATRIX_KINDS:
         kept = density(part, op.operand_formats()[1])
         terms["compute"] = work.matrix_flops * kept / layout.peak_flops_per_s
@@ -50,3 +49,14 @@ def price(op: Operator, layout: Layout) -> Priced:
     for term in terms.values():
         time = maximum(time, term)
     return Priced(time, terms, events, work, f"{part.overlay.lower()}/roofline")
+
+
+def _least_cycles(op: Operator, layout: Layout) -> Number:
+    """Cycles of the vector unit: every element once, on all lanes; one cycle where a product hides it."""
+    if op.kind is Kind.FUSED:
+        return sum((_least_cycles(part, layout) for part in op.parts), start=0.0)
+    if op.kind in MATRIX_KINDS or op.kind is Kind.KV_APPEND:
+        return 0.0
+    if str(op.kind) in layout.part.vector.fused:
+        return 1.0
+    return op.dims["elements"] / (layout.part.vector.width * layout.boards)

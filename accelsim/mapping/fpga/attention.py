@@ -6,7 +6,9 @@ takes the queries of all heads that share a KV head. Positions are padded to the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -36,22 +38,26 @@ class _Walk:
         tiles: of queries, one after the other.
         scores: cycles of the score products of all of them on one core.
         context: cycles of the weighted sums.
-        positions: attended positions, padded, all tiles together.
+        vectors: cycles in which the lanes of one core pass all scores once.
         keys: elements of keys read, padded to tiles.
         values: elements of values read.
-        longest: attended positions of the last tile.
+        lengths: attended positions, padded, and how many tiles attend to so many.
     """
 
     tiles: int
     scores: int
     context: int
-    positions: int
+    vectors: int
     keys: int
     values: int
-    longest: int
+    lengths: tuple[tuple[int, int], ...]
+
+    def mean(self, of: Callable[[int], float]) -> float:
+        """The mean over the tiles of a figure that depends on the attended positions."""
+        return sum(of(length) * tiles for length, tiles in self.lengths) / self.tiles
 
 
-def _walk(op: Operator, shape: Shape, together: int, step: int) -> _Walk:
+def _walk(op: Operator, shape: Shape, together: int, step: int, lanes: float) -> _Walk:
     """Walks over the queries; `together` query heads share keys and values, positions come in multiples of `step`."""
     d = {name: int(value) for name, value in op.dims.items()}
     rows = d["query"] * together
@@ -69,10 +75,10 @@ def _walk(op: Operator, shape: Shape, together: int, step: int) -> _Walk:
         tiles=len(first),
         scores=int((deep * by_l).sum()),
         context=int((by_d * wide).sum()),
-        positions=int(kv.sum()),
+        vectors=int(np.ceil(kv * shape.rows / lanes).sum()),
         keys=int((by_l * shape.l).sum()) * deep * shape.d,
         values=int((by_d * shape.d).sum()) * wide * shape.l,
-        longest=int(kv[-1]),
+        lengths=tuple(zip(*(found.tolist() for found in np.unique(kv, return_counts=True)), strict=True)),
     )
 
 
@@ -90,27 +96,29 @@ def _shaped(op: Operator, layout: Layout, context: Context, shape: Shape) -> Ker
     rule = f"{part.overlay.lower()}/attention"
     together = int(d["heads"] // d["kv_heads"]) if shape.rows > 1 else 1
     heads = int(d["heads"]) // together
-    walk = _walk(op, shape, together, part.issue.decode_step if context.decode else part.issue.prompt_step)
+    lanes = part.vector.width / part.matrix.cores
+    one = context.decode or shape.rows == 1
+    walk = _walk(op, shape, together, part.issue.decode_step if one else part.issue.prompt_step, lanes)
     walks = int(d["batch"]) * heads  # one for each head and sequence
     in_a_row = int(d["batch"]) * -(-heads // layout.cores)
     idle = in_a_row * layout.cores / walks  # cores without a head wait for the others
     cached = [t.format.bytes_per_element for t in op.inputs if t.role is not Role.ACTIVATION]
     width = [*cached, *[op.inputs[-1].format.bytes_per_element] * 2][:2]
-    lanes = part.vector.width / part.matrix.cores
-    softmax = _softmax(op, layout, walk)
+    softmax = partial(_softmax, op, layout)
     times, latency = in_a_row * walk.tiles, part.hbm.latency_s
-    depths = [product_cycles(part.matrix, shape, terms) for terms in (int(d["head_dim"]), walk.longest)]
+    depth = partial(product_cycles, part.matrix, shape)
     listed = {
         Kind.SCORES: Instruction(
-            name="scores", times=times, cycles=depths[0] + part.vector.multiply_cycles, seconds=latency,
+            name="scores", times=times, cycles=depth(int(d["head_dim"])) + part.vector.multiply_cycles, seconds=latency,
             matrix=walks * idle * walk.scores, hbm=walks * walk.keys * width[0],
         ),
         Kind.SOFTMAX: Instruction(
-            name="softmax", times=times, cycles=softmax.latency, parts=softmax.instructions,
-            vector=softmax.passes * walks * idle * walk.positions * shape.rows / lanes,
+            name="softmax", times=times, cycles=walk.mean(lambda length: softmax(length).latency),
+            parts=softmax(1).instructions,
+            vector=softmax(1).passes * walks * idle * walk.vectors,
         ),
         Kind.CONTEXT: Instruction(
-            name="context", times=times, cycles=depths[1], seconds=latency, matrix=walks * idle * walk.context,
+            name="context", times=times, cycles=walk.mean(depth), seconds=latency, matrix=walks * idle * walk.context,
             hbm=walks * walk.values * width[-1],
         ),
     }  # fmt: skip
@@ -118,7 +126,7 @@ def _shaped(op: Operator, layout: Layout, context: Context, shape: Shape) -> Ker
     phases = instructions(layout, chosen, rule)
     act = op.outputs[0].format.bytes_per_element
     if not part.on_chip.decode and context.decode:
-        moved = shape.rows * (float(d["head_dim"]) + walk.positions / walk.tiles) * act
+        moved = shape.rows * (float(d["head_dim"]) + walk.mean(float)) * act
         phases.insert(0, through_memory(layout, len(chosen) * times, moved, moved, rule))
     if op.kind is not Kind.SCORES:
         serial = part.issue.program == "token"
@@ -133,11 +141,11 @@ def _shaped(op: Operator, layout: Layout, context: Context, shape: Shape) -> Ker
         priced_by=rule, constants=CONSTANTS + (RING_CONSTANTS if layout.boards > 1 else ()),
         choice={
             "label": f"{shape.rows} x {shape.d} x {shape.l}", "tile": f"{shape.d}x{shape.l}",
-            "heads in a row": in_a_row, "query tiles": walk.tiles, "positions": walk.longest,
+            "heads in a row": in_a_row, "query tiles": walk.tiles, "positions": walk.lengths[-1][0],
         },
     )  # fmt: skip
 
 
-def _softmax(op: Operator, layout: Layout, walk: _Walk) -> VectorWork:
+def _softmax(op: Operator, layout: Layout, columns: int) -> VectorWork:
     rows = Operator(name=op.name, kind=Kind.SOFTMAX, dims={}, inputs=(), outputs=(), attributes=op.attributes)
-    return vector_work(layout.part.vector, rows, walk.longest)
+    return vector_work(layout.part.vector, rows, columns)

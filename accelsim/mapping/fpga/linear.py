@@ -33,13 +33,14 @@ class _Size:
     """Of one element."""
 
 
-def _size(op: Operator, layout: Layout, context: Context) -> _Size:
+def _size(op: Operator, layout: Layout, context: Context, shape: Shape) -> _Size:
+    """Rows, inputs, columns; a panel takes the lengths that programs are kept for."""
     d, issue = op.dims, layout.part.issue
     matrices = int(d["experts"]) if op.kind is Kind.EXPERTS else int(d.get("batch", 1))
     rows = int(d["m"])
     if op.kind is Kind.EXPERTS:
         rows = -(-rows // matrices)
-    if issue.program == "phase" and not context.decode and rows > 1:
+    if shape.rows > 1 and issue.program == "phase" and not context.decode and rows > 1:
         rows = -(-rows // issue.prompt_step) * issue.prompt_step
     weight = next((t for t in op.inputs if t.role is Role.WEIGHT and len(t.shape) > 1), op.inputs[1])
     return _Size(rows * context.again(layout.part, rows), int(d["k"]), int(d["n"]), matrices,
@@ -48,8 +49,7 @@ def _size(op: Operator, layout: Layout, context: Context) -> _Size:
 
 def kernel(op: Operator, layout: Layout, context: Context) -> Kernel:
     """The faster of the shapes that the multipliers have."""
-    size = _size(op, layout, context)
-    made = [_shaped(op, layout, context, size, shape) for shape in shapes(layout.part)]
+    made = [_shaped(op, layout, context, _size(op, layout, context, shape), shape) for shape in shapes(layout.part)]
     timed = sorted((kernel_time_s(one, layout.resources), index) for index, one in enumerate(made))
     best = made[timed[0][1]]
     alternatives = tuple(Alternative(str(made[index].choice["label"]), seconds) for seconds, index in timed)
