@@ -81,8 +81,8 @@ class Mem(Figures):
 
     @model_validator(mode="after")
     def _two_hemispheres(self) -> Self:
-        if self.slices % 2 or self.slices < 8:
-            raise ValueError(f"slices = {self.slices}: two hemispheres need an even number of at least 8")
+        if self.slices % 2 or self.slices < 16:
+            raise ValueError(f"slices = {self.slices}: two hemispheres need an even number of at least 16")
         return self
 
 
@@ -121,7 +121,7 @@ class TspPeak(Figures):
     operands: tuple[str, str]
     accumulator: str
     preset: Name
-    planes: Annotated[int, Field(ge=1, le=4)]
+    planes: Annotated[int, Field(ge=1, le=2)]
     vector_cycles: Count
     energy_j_per_flop: EnergyPerFlop = Field(alias="energy")
 
@@ -258,7 +258,7 @@ class TspPart(Description):
             if (self.mxm.planes // 2) % row.planes:
                 raise ValueError(
                     f"peak {' x '.join(row.operands)} needs {row.planes} planes for a matrix, which do not divide the "
-                    f"{self.mxm.planes // 2} of a hemisphere: try planes = {4 * row.planes}"
+                    f"{self.mxm.planes // 2} of a hemisphere: try planes = {2 * row.planes}, {4 * row.planes}, ..."
                 )
         if self.mxm.weight_streams >= self.lanes.streams:
             raise ValueError(

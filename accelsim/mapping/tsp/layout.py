@@ -134,12 +134,12 @@ def place(need: Demand, capacity: float, scale: float = 1.0) -> list[Content] | 
     return nodes
 
 
-def layout(system: TspSystem, part: TspPart, horizon: Horizon, name: str = "the model") -> Layout | Infeasible:
+def layout(system: TspSystem, part: TspPart, horizon: Horizon) -> Layout | Infeasible:
     """The layers of a model on the nodes of a system, as few nodes as hold them: fewer hand-overs are faster."""
     need = demand(horizon, system.width, part.lanes.vector)
     placed = place(need, part.capacity_bytes)
     if isinstance(placed, Item) or len(placed) > system.nodes:
-        return _too_large(system, part, need, placed, name)
+        return _too_large(system, part, horizon, need, placed)
     return Layout(system.width, _runs(placed), _fullest(need, placed))
 
 
@@ -161,38 +161,40 @@ def lone(width: int, blocks: Sequence[Block]) -> Layout:
     return Layout(width, ((tuple((block.name, block.repeat) for block in blocks), 1),), 0.0)
 
 
-def _too_large(system: TspSystem, part: TspPart, need: Demand, placed: list[Content] | Item, name: str) -> Infeasible:
-    capacity, node = part.capacity_bytes, system.fabric.node
-    total = need.width * sum(item.repeat * (item.linear + item.other) for item in need.items)
-    set_by = ("model", "weights", "kv_cache", "batch", "prompt", "count", "mem.capacity")
+def _too_large(
+    system: TspSystem, part: TspPart, horizon: Horizon, need: Demand, placed: list[Content] | Item
+) -> Infeasible:
+    """Why a model does not fit, with the chips and the bits per weight that would do."""
+    name = horizon.first.model if horizon.first else "the model"
+    capacity = part.capacity_bytes
     levers: list[str] = []
-    bits = _bits_that_fit(need, capacity, system.nodes)
+    best = smallest(system, part, horizon)
+    enough = place(demand(horizon, best.width, part.lanes.vector), capacity)
+    if not isinstance(enough, Item) and len(enough) <= best.nodes:
+        levers.append(f"chips = {best.count} (chips = auto finds it)")
     if isinstance(placed, Item):
         size = placed.linear + placed.other
+        each = f"each of {placed.block}" if placed.repeat > 1 else placed.block
         reason = (
-            f"{name}: one of {placed.block} takes {show(need.width * size, 'B')} and {show(need.working, 'B')} of "
-            f"activations on each chip; the {need.width} chips that share a layer have "
-            f"{show(need.width * capacity, 'B')}"
+            f"{name}: {each} takes {show(need.width * size, 'B')}, and {show(need.working, 'B')} of activations on "
+            f"each chip; the {need.width} chips that share it have {show(need.width * capacity, 'B')}, and it is split "
+            "no further"
         )
-        if need.width < node:
-            levers.append(f"a node of {node} chips: chips = {node}")
-        demanded, bound = size + need.working, capacity
+        demanded, bound, unit = need.width * (size + need.working), need.width * capacity, "B"
     else:
+        total = need.width * sum(item.repeat * (item.linear + item.other) for item in need.items)
         chips = len(placed) * need.width
         reason = (
-            f"{name}: {show(total, 'B')} of weights and KV cache need {chips} chips of {show(capacity, 'B')}, "
-            f"and {system.name} has {system.count}"
+            f"{name}: {show(total, 'B')} of weights and KV cache, whole layers on {need.width} chips each, need {chips} "
+            f"chips of {show(capacity, 'B')}, and {system.name} has {system.count}"
         )
-        if len(placed) <= system.fabric.largest() and need.width == node:
-            levers.append(f"chips = {chips}, or chips = auto")
-        demanded, bound = float(chips), float(system.count)
-    if need.width < node:
-        levers.append(f"--chips auto on a system with nodes of {node} chips")
+        demanded, bound, unit = float(chips), float(system.count), "chips"
+    bits = _bits_that_fit(need, capacity, system.nodes)
     if bits:
         levers.append(f"--weights of at most {bits:.1f} bits instead of {need.bits:g}")
     levers.append("a smaller batch or context")
-    unit = "B" if isinstance(placed, Item) else "chips"
-    return Infeasible("capacity", reason, demanded, bound, unit, set_by, tuple(dict.fromkeys(levers)))
+    set_by = ("model", "weights", "kv_cache", "batch", "prompt", "count", "mem.capacity")
+    return Infeasible("capacity", reason, demanded, bound, unit, set_by, tuple(levers))
 
 
 def _bits_that_fit(need: Demand, capacity: float, nodes: int) -> float:

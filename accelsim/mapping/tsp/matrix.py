@@ -20,6 +20,7 @@ class Tiling:
     """How the weights of equal products are cut into tiles for all planes of a chip.
 
     Attributes:
+        way: how weights reach the planes.
         vectors: activations that pass each tile.
         depth: tiles one below the other that make a sum.
         columns: tiles beside each other, of all products.
@@ -31,6 +32,7 @@ class Tiling:
         per_column: of them, tiles of one column.
     """
 
+    way: Load
     vectors: int
     depth: int
     columns: int
@@ -55,41 +57,48 @@ class Tiling:
     def label(self) -> str:
         """For people."""
         apart = f", depth in {self.splits}" if self.splits > 1 else ""
-        return f"{self.depth} x {self.columns} tiles in {self.rounds} rounds of {self.tile_cycles} clk{apart}"
+        tiles = f"{self.depth} x {self.columns} tiles on {2 * self.way.groups} groups of planes"
+        return f"{tiles}: {self.rounds} rounds of {self.tile_cycles} clk{apart}"
 
 
 def tilings(
-    part: TspPart, row: TspPeak, way: Load, *, vectors: int, k: int, n: int, copies: int = 1
+    part: TspPart, row: TspPeak, ways: list[Load], *, vectors: int, k: int, n: int, copies: int = 1
 ) -> list[tuple[int, Tiling]]:
-    """Ways to cut `copies` products [vectors, k] x [k, n], with the cycles that each needs beyond its tiles' own.
+    """Ways to cut `copies` products [vectors, k] x [k, n], the shortest first, with their cycles.
 
     The depth is cut into tiles of equal height, so that none is nearly empty. Splitting it keeps groups of planes busy
-    that have no column of their own, at the price of a pass that adds the parts.
+    that have no column of their own, at the price of a pass that adds the parts. The cycles are those of the tiles, of
+    loading the first one and of that pass; what all ways have in common is left out.
     """
-    lanes, groups = part.lanes.vector, 2 * way.groups
+    lanes = part.lanes.vector
     depth, columns = ceil(k / lanes), ceil(n / lanes) * copies
     rows = ceil(ceil(k / depth) / part.lanes.per_tile) * part.lanes.per_tile
-    sets = way.sets(rows)
-    stride = max(way.stride, ceil(vectors * row.vector_cycles / sets))
     adding = 2 * Floorplan.of(part).mem + part.mem.read + part.mem.write + part.vxm.latency + part.lanes.tiles
-    found = []
-    for splits in range(1, min(groups, depth) + 1):
-        per_column = ceil(depth / splits)
-        rounds = ceil(columns * splits / groups) * per_column
-        added = 0 if splits == 1 else adding + ceil(vectors * columns * splits / part.vxm.alus)
-        tiling = Tiling(vectors, depth, columns, splits, rows, sets, stride, rounds, per_column)
-        found.append((tiling.steady + added, tiling))
-    return sorted(found, key=lambda item: (item[0], item[1].splits))
+    found: dict[tuple[int, int], tuple[int, Tiling]] = {}
+    for way in ways:
+        sets, groups = way.sets(rows), 2 * way.groups
+        stride = max(way.stride, ceil(vectors * row.vector_cycles / sets))
+        for splits in range(1, min(groups, depth) + 1):
+            per_column = ceil(depth / splits)
+            rounds = ceil(columns * splits / groups) * per_column
+            added = 0 if splits == 1 else adding + ceil(vectors * columns * splits / part.vxm.alus)
+            tiling = Tiling(way, vectors, depth, columns, splits, rows, sets, stride, rounds, per_column)
+            cycles = tiling.steady + tiling.tile_cycles + added
+            key = (way.groups, splits)
+            if key not in found or cycles < found[key][0]:
+                found[key] = cycles, tiling
+    return sorted(found.values(), key=lambda item: (item[0], item[1].splits, item[1].way.groups))
 
 
-def section(part: TspPart, row: TspPeak, way: Load, tiling: Tiling, name: str, out_bytes: int) -> Section:
+def section(part: TspPart, row: TspPeak, tiling: Tiling, name: str, out_bytes: int) -> Section:
     """The program of a tiling, both hemispheres, and what it asks for."""
+    way = tiling.way
     runs: list[Run] = []
     for side in SIDES:
-        runs += _hemisphere(part, row, way, tiling, side, out_bytes)
+        runs += _hemisphere(part, row, tiling, side, out_bytes)
     earliest = min(run.steps.first for run in runs)
     program = Program(tuple(run.moved(-earliest) for run in runs), part.lanes.tiles)
-    steady, planes = tiling.steady, part.mxm.planes
+    steady, planes = tiling.steady, 2 * way.groups * way.size
     loading = tiling.rounds * tiling.sets * planes * way.rows / part.mxm.weight_streams
     units = {LOAD: ceil(loading), MXM: tiling.rounds * tiling.vectors * row.vector_cycles * planes}
     pace, rule = LOAD, "tsp/weights"
@@ -104,11 +113,11 @@ def section(part: TspPart, row: TspPeak, way: Load, tiling: Tiling, name: str, o
     return Section(name, program, steady, pace, PIPELINE, units, part.lanes.vector, rule)
 
 
-def _hemisphere(part: TspPart, row: TspPeak, way: Load, tiling: Tiling, side: int, out_bytes: int) -> list[Run]:
+def _hemisphere(part: TspPart, row: TspPeak, tiling: Tiling, side: int, out_bytes: int) -> list[Run]:
     """Runs of one hemisphere. Weights reach the planes at cycle 0; what comes before is negative."""
-    plan, here, size = Floorplan.of(part), side_name(side), row.planes
+    plan, here, way, size = Floorplan.of(part), side_name(side), tiling.way, row.planes
     far = side * plan.mxm
-    results, activations = reserved_slices(part, row, out_bytes)
+    results, activations = reserved_slices(part, size, way.groups, out_bytes)
     tile = tiling.tile_cycles
     arrive = Steps(0, tiling.sets, tiling.stride, tiling.rounds, tile)
     runs: list[Run] = []

@@ -14,7 +14,7 @@ from accelsim.mapping.tsp.section import Section
 from accelsim.mapping.tsp.split import Way
 from accelsim.spec.format import Format
 from accelsim.spec.tsp import TspPart
-from accelsim.timing.tsp.rates import load
+from accelsim.timing.tsp.rates import loads
 
 SCORE_OPERATIONS = 2
 """Scale and maximum, per score."""
@@ -94,9 +94,9 @@ class Chip:
         key = (pair, stored.name, m, *tiles, copies, out, name)
         if key not in self._products:
             size = stored.bytes_per_element
-            way = load(self.part, pair.row, size, out, pair.second)
-            options = matrix.tilings(self.part, pair.row, way, vectors=m, k=k, n=n, copies=copies)
-            section = matrix.section(self.part, pair.row, way, options[0][1], name, out)
+            ways = loads(self.part, pair.row, size, out, pair.second)
+            options = matrix.tilings(self.part, pair.row, ways, vectors=m, k=k, n=n, copies=copies)
+            section = matrix.section(self.part, pair.row, options[0][1], name, out)
             self._products[key] = section, options
         return self._products[key]
 

@@ -47,7 +47,7 @@ class TspMapper:
     def layout(self) -> Layout | Infeasible | None:
         """Where the layers of the whole run lie, or why they do not fit; None without a run."""
         if self._layout is None and self.horizon is not None and self.horizon.first is not None:
-            self._layout = layout(self.system, self.part, self.horizon, self.horizon.first.model)
+            self._layout = layout(self.system, self.part, self.horizon)
         return self._layout
 
     def plan(self, graph: Graph) -> Plan | Infeasible:

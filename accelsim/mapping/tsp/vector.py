@@ -44,7 +44,11 @@ def _pass(part: TspPart, name: str, elements: int, operations: int, read: int, w
     operations = max(1, operations)
     vectors = max(1, ceil(elements / lanes))
     rate = vector_pass(part, operations, read, written)
-    width = min(rate.width, vectors)
+    # more vectors at once come from slices farther away, which the last few are not worth
+    width = min(
+        range(1, min(rate.width, vectors) + 1),
+        key=lambda w: (ceil(vectors / w) * rate.stride + ceil(w / 2) * max(read, written) * 2 // part.mem.banks, w),
+    )
     entries = ceil(vectors / width)
     steps, delay = Steps(0, entries, rate.stride), part.vxm.latency * operations
     runs: list[Run] = []

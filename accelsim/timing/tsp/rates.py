@@ -18,9 +18,10 @@ class Load:
     Attributes:
         groups: matrices that its planes hold at once.
         rows: rows of weights that arrive together for each of them.
-        stride: cycles from one arrival to the next.
+        stride: cycles from one arrival to the next, at least.
         sources: byte streams that leave memory slices for all groups.
         act: outward byte streams that each group keeps for activations and results.
+        size: planes, and byte streams, of a row of weights.
         convert: how weights are converted on the way, None if they are stored as they are multiplied.
     """
 
@@ -29,6 +30,7 @@ class Load:
     stride: int
     sources: int
     act: int
+    size: int
     convert: TspConversion | None
 
     def sets(self, rows: int) -> int:
@@ -36,19 +38,19 @@ class Load:
         return ceil(rows / self.rows)
 
 
-def reserved_slices(part: TspPart, row: TspPeak, out_bytes: int) -> tuple[int, int]:
+def reserved_slices(part: TspPart, size: int, groups: int, out_bytes: int) -> tuple[int, int]:
     """Memory slices of a hemisphere that are kept for results and for activations while weights stream."""
-    groups = part.mxm.planes // 2 // row.planes
-    return ceil(out_bytes * groups / part.mem.banks), ceil(row.planes * groups / part.mem.banks)
+    return ceil(out_bytes * groups / part.mem.banks), ceil(size * groups / part.mem.banks)
 
 
-def load(
+def loads(
     part: TspPart, row: TspPeak, stored_bytes: float = 1.0, out_bytes: int = 2, convert: TspConversion | None = None
-) -> Load:
-    """The fastest way for weights through streams, memory ports and, if converted, the vector slice.
+) -> list[Load]:
+    """All ways for weights through streams, memory ports and, if converted, the vector slice; never empty.
 
     Activations and results keep outward streams; sums that move inward keep theirs. Converted weights come inward,
-    pass ALUs (one of which each group keeps for its sums) and go on outward.
+    pass ALUs (one of which each group keeps for its sums) and go on outward. Groups of planes may stay idle, and rows
+    may come more slowly than they could, if that suits the tiles.
 
     Args:
         part: the chip.
@@ -57,22 +59,23 @@ def load(
         out_bytes: of one result.
         convert: the conversion, None for none.
     """
-    size = row.planes
-    groups = part.mxm.planes // 2 // size
-    act = max(size, out_bytes)
-    outward = part.lanes.streams - act * groups
-    slices = part.mem.slices // 2 - sum(reserved_slices(part, row, out_bytes))
-    ports = max(1, slices) * part.mem.banks
-    rows = max(1, min(part.mxm.weight_streams, outward // (groups * size)))
-    if convert is None:
-        rows = max(1, min(rows, ports // (groups * size)))
-        return Load(groups, rows, 1, rows * groups * size, act, None)
-    inward = min(ports, part.lanes.streams - RESULT_BYTES * groups)
-    fed = max(1, int(inward / stored_bytes / groups))
-    computed = max(1.0, part.vxm.alus / 2 - groups) / convert.operations / groups
-    stride = max(1, ceil(1 / computed))
-    rows = max(1, min(rows, fed, int(computed * stride)))
-    return Load(groups, rows, stride, ceil(rows * groups * stored_bytes), act, convert)
+    size, act = row.planes, max(row.planes, out_bytes)
+    found = []
+    for groups in range(1, part.mxm.planes // 2 // size + 1):
+        slices = part.mem.slices // 2 - sum(reserved_slices(part, size, groups, out_bytes))
+        outward = part.lanes.streams - act * groups
+        ports = slices * part.mem.banks
+        inward = min(ports, part.lanes.streams - RESULT_BYTES * groups)
+        alus = part.vxm.alus // 2 - groups
+        for rows in range(1, min(part.mxm.weight_streams, outward // (groups * size)) + 1):
+            if convert is None:
+                if rows * groups * size <= ports:
+                    found.append(Load(groups, rows, 1, rows * groups * size, act, size, None))
+            elif rows * groups * stored_bytes <= inward and alus > 0:
+                stride = ceil(rows * groups * convert.operations / alus)
+                sources = ceil(rows * groups * stored_bytes)
+                found.append(Load(groups, rows, stride, sources, act, size, convert))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
