@@ -25,7 +25,7 @@ from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
 from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.infeasible import Infeasible
-from accelsim.spec.ipu import IpuSystem
+from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.model import Model
 from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
 from accelsim.spec.system import System
@@ -264,6 +264,8 @@ def _run(
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
 ) -> Run:
+    if isinstance(chip, IpuPart) and chips != 1:
+        raise RequestError(f"chips = {chips!r}: {chip.name} is one chip; name a system of them, such as ipu-mk2-8")
     if isinstance(chip, IpuSystem) and chips != 1:
         found = resized(chip, chips, work.prefill(), horizon(work))
         if isinstance(found, Infeasible):

@@ -62,10 +62,15 @@ def device_for(
         horizon: what the whole run will ask for, for machines that compile for it; None for single operators.
 
     Raises:
-        RequestError: a description of a family that has no device.
+        RequestError: a description of a family that has no device, or that takes no columns.
     """
     if isinstance(chip, GpuChip):
         return Gpu(chip, bits, columns, streams)
+    if columns:
+        raise RequestError(
+            f"{getattr(chip, 'name', chip)}: figures of the chip differ from point to point on GPUs only, not "
+            f"{', '.join(columns)}: run the points one by one, with overrides"
+        )
     if isinstance(chip, IpuPart):
         return Ipu(lone(chip), chip, bits, horizon)
     if isinstance(chip, IpuSystem):

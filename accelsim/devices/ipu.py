@@ -147,7 +147,7 @@ class Ipu:
         used, beside = set(events), self.part.streaming
         tiles = self.system.tensor_parallel * self.part.tile.count * self.part.clock.tile.frequency_hz
         rates = {
-            "memory": tiles * self.part.tile.load_bytes_per_clock,
+            "memory": self.system.tensor_parallel * self.part.sram_bytes_per_s,
             "vector": tiles * self.part.vector.flops_per_clock,
         }
         if beside is not None and "memory" in used:

@@ -187,6 +187,11 @@ class IpuPart(Description):
         """Memory of all tiles for weights and KV cache."""
         return self.tile.count * (self.tile.sram_bytes - self.tile.reserved_bytes - self.tile.workspace_bytes)
 
+    @property
+    def sram_bytes_per_s(self) -> float:
+        """What all tiles load from their memory into their matrix units."""
+        return self.tile.count * self.tile.load_bytes_per_clock * self.clock.tile.frequency_hz
+
     def peak_flops_per_s(self, row: AmpPeak) -> float:
         """Rate of all matrix units together."""
         return row.flops_per_clock * self.tile.count * self.clock.tile.frequency_hz

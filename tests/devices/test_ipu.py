@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from accelsim import catalog
@@ -12,6 +13,7 @@ from accelsim.devices.families import device_for
 from accelsim.energy import COMPONENTS
 from accelsim.errors import RequestError
 from accelsim.evaluate.operators import single
+from accelsim.evaluate.points import evaluate_points
 from accelsim.evaluate.resolve import formats_of, reachable
 from accelsim.explain import explain
 from accelsim.graph.operator import Operator
@@ -142,6 +144,20 @@ def test_an_encoder_keeps_its_chips_while_the_decoder_generates() -> None:
     done = run("t5-xxl", "ipu-mk2-32", prompt=16)
     assert done.summary["decode_time_s"] > 0
     assert sent(done)["count"] < sent(done, "prefill")["count"] - 10
+
+
+def test_a_lone_chip_has_no_neighbours_to_call() -> None:
+    with pytest.raises(RequestError, match="ipu-gc200 is one chip; name a system of them"):
+        simulate("gpt2", "ipu-gc200", chips=2, **SHORT)
+
+
+def test_requests_may_be_columns_and_figures_of_the_chip_may_not() -> None:
+    model, chip = catalog.model("gpt2"), catalog.chip("ipu-mk2-8")
+    points = evaluate_points(model, chip, {"batch": np.array([1, 4]), "prompt": 4, "generate": 3})
+    single_runs = [run(batch=batch, fidelity="roofline").summary["total_time_s"] for batch in (1, 4)]
+    assert points["total_time_s"] == pytest.approx(single_runs, rel=1e-12)
+    with pytest.raises(RequestError, match=r"on GPUs only, not memory\.bandwidth"):
+        evaluate_points(model, chip, {"memory.bandwidth": np.array([1e12, 2e12])})
 
 
 # Programs of a fixed length, batches, passes over several tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -11,19 +12,20 @@ from accelsim import catalog
 from accelsim.simulation import simulate
 from accelsim.spec.ipu import IpuPart
 from accelsim.validation import ipu
+from accelsim.validation.published import Case, Row, row
 
 ROWS = ipu.rows()
 ROOT = Path(__file__).resolve().parents[2]
 DEVIATIONS = (ROOT / "DEVIATIONS.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.case.on)
-def test_figures_are_as_near_as_asked(row: ipu.Row) -> None:
-    assert row.met
+@pytest.mark.parametrize("found", ROWS, ids=lambda found: found.case.on)
+def test_figures_are_as_near_as_asked(found: Row) -> None:
+    assert found.met
 
 
 def test_at_most_two_constants_are_fitted_and_the_rest_is_predicted() -> None:
-    roles = [row.case.role for row in ROWS]
+    roles = [found.case.role for found in ROWS]
     assert roles.count("fit") == 1
     assert roles.count("predict") >= 1
 
@@ -38,10 +40,17 @@ def test_the_fit_gives_the_figure_of_every_description() -> None:
 
 
 def test_the_deviation_of_the_prediction_is_told() -> None:
-    predicted = next(row for row in ROWS if row.case.role == "predict")
+    predicted = next(found for found in ROWS if found.case.role == "predict")
     told = re.search(r"ChatGLM-6B on 32 Mk2 at ([\d.]+) of the published time", DEVIATIONS)
     assert told
     assert predicted.ours / predicted.case.published == pytest.approx(float(told[1]), abs=0.006)
+
+
+@pytest.mark.parametrize("case", ipu.CASES, ids=lambda case: case.on)
+def test_published_configurations_take_less_than_two_seconds_of_the_processor(case: Case) -> None:
+    start = process_time()
+    row(case)
+    assert process_time() - start < 2
 
 
 def test_predictions_that_the_page_prints_are_those_of_today() -> None:
