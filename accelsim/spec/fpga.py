@@ -164,7 +164,6 @@ class Issue(Figures):
             prompt as one pass.
         prompt_step: programs are kept for prompts of multiples of this length; shorter ones are padded.
         decode_step: the same for attended positions.
-        instruction_bytes: of one instruction.
     """
 
     overhead_cycles: Annotated[float, Field(ge=0, le=10_000)]
@@ -173,7 +172,6 @@ class Issue(Figures):
     program: Literal["token", "phase"]
     prompt_step: Count
     decode_step: Count
-    instruction_bytes: Size = Field(alias="instruction")
 
 
 class Hbm(Figures):
@@ -336,6 +334,11 @@ class Energy(Figures):
     hbm_j_per_byte: EnergyPerByte = Field(alias="hbm")
     ddr_j_per_byte: EnergyPerByte = Field(alias="ddr")
     link_j_per_byte: EnergyPerByte = Field(alias="link")
+
+
+DESCRIPTIVE = frozenset({"ddr.capacity", "matrix.columns"})
+"""Figures that no run of the shipped overlays depends on: DDR holds tables and biases, which are small beside it, and
+`matrix.columns` counts only where vectors leave the chip."""
 
 
 class FpgaPart(Description):
