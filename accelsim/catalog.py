@@ -18,19 +18,16 @@ from typing import Final, Literal, TypeVar, cast, get_args
 from accelsim.errors import AccelsimError, DescriptionError, Fault, RequestError, UnknownNameError, did_you_mean
 from accelsim.spec import faults, files, read
 from accelsim.spec.base import Name, Record, Sourced
-from accelsim.spec.chip import FAMILIES, Chip
+from accelsim.spec.chip import FAMILIES, Chip, ModelSystem
 from accelsim.spec.dram import Dram
 from accelsim.spec.files import File
 from accelsim.spec.format import KINDS as FORMAT_KINDS
 from accelsim.spec.format import Format
 from accelsim.spec.format.names import HINT, from_name
-from accelsim.spec.fpga import FpgaSystem
 from accelsim.spec.huggingface import read_config, read_model_file
-from accelsim.spec.ipu import IpuSystem
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
 from accelsim.spec.system import System
-from accelsim.spec.tsp import TspSystem
 
 R = TypeVar("R", bound=Record)
 
@@ -136,18 +133,13 @@ def chip(source: str | os.PathLike[str] | Chip, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def part(system: System | IpuSystem | FpgaSystem | TspSystem) -> Chip:
+def part(system: System | ModelSystem) -> Chip:
     """The part that a system is made of, with the system's changes.
 
     Raises:
         UnknownNameError: no such part, or no such key to change.
     """
     return chip(system.part, system.changes)
-
-
-def described(record: Chip) -> Chip:
-    """The part whose figures price a run: that of a system of such parts, or the chip itself."""
-    return part(record) if isinstance(record, IpuSystem | FpgaSystem | TspSystem) else record
 
 
 def model(source: str | os.PathLike[str] | Model, overrides: Mapping[str, object] | None = None) -> Model:

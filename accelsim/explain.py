@@ -19,7 +19,7 @@ from accelsim.engine.runner import KernelRecord, Runner
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate.phases import Work
 from accelsim.evaluate.provenance import Constant, constants_of
-from accelsim.evaluate.resolve import formats_of, reachable
+from accelsim.evaluate.resolve import described, formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.flows import LATENCY, LAUNCH, PIPELINE, kernel_time_s
@@ -257,7 +257,7 @@ def explain(
         uses=_uses(kernel, device.resources, time_s),
         limits=limits,
         alternatives=kernel.alternatives,
-        constants=constants_of(catalog.described(chip), kernel),
+        constants=constants_of(described(chip), kernel),
         warnings=checked.warnings,
     )
 

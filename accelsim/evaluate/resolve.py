@@ -7,7 +7,7 @@ from os import PathLike
 from accelsim import catalog
 from accelsim.errors import RequestError
 from accelsim.graph.attention import Formats
-from accelsim.spec.chip import Chip
+from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.format.mixture import MixtureFormat
@@ -19,6 +19,11 @@ from accelsim.spec.tsp import TspPart
 Name = str | PathLike[str]
 
 
+def described(chip: Chip) -> Chip:
+    """What has the figures that price a run: the part of a system, or the chip itself."""
+    return catalog.part(chip) if isinstance(chip, ModelSystem) else chip
+
+
 def formats_of(
     chip: Chip, weights: Name | Format | None, activations: Name | Format | None, kv_cache: Name | Format | None
 ) -> Formats:
@@ -28,21 +33,21 @@ def formats_of(
         RequestError: the chip carries only LLM-Viewer's figures.
         UnknownNameError: no such format.
     """
-    described = catalog.described(chip)
-    if not isinstance(described, GpuChip | LlmViewerChip | IpuPart | FpgaPart | TspPart):
+    part = described(chip)
+    if not isinstance(part, GpuChip | LlmViewerChip | IpuPart | FpgaPart | TspPart):
         raise RequestError(
             f"{chip.name}: whole models run on chips of family gpu, and single operators on those or on a system of "
             "memories that compute, such as gddr6-aim-32ch; see `accelsim list arch`"
         )
-    if isinstance(described, LlmViewerChip):
+    if isinstance(part, LlmViewerChip):
         raise RequestError(
             f"{chip.name} carries only the figures of LLM-Viewer: use convention llm-viewer with fidelity roofline, "
             "or a chip of family gpu from `accelsim list arch`"
         )
-    native = described.native
+    native = part.native
 
     def weight_format(name: Name | Format) -> Format:
-        own_ = mixture_format(described, name) if isinstance(described, FpgaPart) and isinstance(name, str) else None
+        own_ = mixture_format(part, name) if isinstance(part, FpgaPart) and isinstance(name, str) else None
         return own_ or catalog.format_(name)
 
     own = weight_format(native.weights)
@@ -57,8 +62,8 @@ def formats_of(
 
 def reachable(chip: Chip, formats: Formats) -> list[Format]:
     """The formats that can meet on the matrix unit: the run's own and those that the chip has rates for."""
-    described = catalog.described(chip)
-    rows = described.peak if isinstance(described, GpuChip | IpuPart | TspPart) else ()
+    part = described(chip)
+    rows = part.peak if isinstance(part, GpuChip | IpuPart | TspPart) else ()
     named = {name for row in rows for name in row.operands}
     return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
 

@@ -28,6 +28,9 @@ Chip = (
 )
 """Any chip, told apart by `family`."""
 
+ModelSystem = IpuSystem | TspSystem | FpgaSystem
+"""Systems of equal parts on which whole models run."""
+
 FAMILIES: dict[
     str,
     type[GpuChip]
