@@ -185,8 +185,8 @@ def _too_large(
         total = need.width * sum(item.repeat * (item.linear + item.other) for item in need.items)
         chips = len(placed) * need.width
         reason = (
-            f"{name}: {show(total, 'B')} of weights and KV cache, whole layers on {need.width} chips each, need {chips} "
-            f"chips of {show(capacity, 'B')}, and {system.name} has {system.count}"
+            f"{name}: {show(total, 'B')} of weights and KV cache, whole layers on {need.width} chips each, need "
+            f"{chips} chips of {show(capacity, 'B')}, and {system.name} has {system.count}"
         )
         demanded, bound, unit = float(chips), float(system.count), "chips"
     bits = _bits_that_fit(need, capacity, system.nodes)
