@@ -67,7 +67,9 @@ def test_what_does_not_fit_names_the_chips_and_the_bits_that_would_do() -> None:
 def test_a_layer_larger_than_a_chip_asks_for_tensor_parallelism() -> None:
     found = place(Sizes(4, 2000 * MB, 0.0, 10 * MB), *made())
     assert isinstance(found, Infeasible)
-    assert found.levers[0].startswith("tensor_parallel = 4")
+    assert found.levers[0] == "tensor_parallel = 4 and count = 20 chips instead of 8, since one piece takes 2.00 GB"
+    fitting = made(tensor_parallel=4, count=20)
+    assert isinstance(place(Sizes(4, 2000 * MB, 0.0, 10 * MB), *fitting), Place)
 
 
 def test_a_machine_with_memory_beside_its_chips_streams_what_exceeds_them() -> None:

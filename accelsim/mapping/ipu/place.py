@@ -168,12 +168,15 @@ def _missing(found: Sizes, system: IpuSystem, part: IpuPart) -> Infeasible:
     demand = found.head_weights + found.layers * layer
     group = "a chip" if together == 1 else f"a group of {together} chips"
     total = system.groups * room
-    levers = []
-    if layer <= room:
-        chips = (ceil(found.head_weights / room) + ceil(found.layers / floor(room / layer))) * together
-        levers.append(f"count = {chips} chips instead of {system.count}")
-    else:
-        levers.append(f"tensor_parallel = {together * ceil(layer / room)}, since one layer takes {show(layer, 'B')}")
+    piece = layer if found.layers else found.head_weights  # that the chips of one group must hold
+    enough = together
+    while piece > part.usable_bytes * enough:
+        enough *= 2
+    wide = part.usable_bytes * enough
+    groups = ceil(found.head_weights / wide) + (ceil(found.layers / floor(wide / layer)) if found.layers else 0)
+    levers = [f"count = {groups * enough} chips instead of {system.count}"]
+    if enough > together:
+        levers = [f"tensor_parallel = {enough} and {levers[0]}, since one piece takes {show(piece, 'B')}"]
     weights = found.head_weights + found.layers * found.layer_weights
     left = total - found.layers * found.layer_rest
     if 0 < left < weights:
@@ -181,8 +184,8 @@ def _missing(found: Sizes, system: IpuSystem, part: IpuPart) -> Infeasible:
     return Infeasible(
         "capacity",
         f"{show(demand, 'B')} of weights, keys and values do not lie on {system.count} x {part.name}: "
-        f"{group} has {show(room, 'B')} for tensors, a layer takes {show(layer, 'B')}, embedding and head "
-        f"{show(found.head_weights, 'B')}",
+        f"{group} has {show(room, 'B')} for tensors"
+        + (f", a layer takes {show(layer, 'B')}, embedding and head {show(found.head_weights, 'B')}" if layer else ""),
         demand=demand,
         bound=total,
         unit="B",
