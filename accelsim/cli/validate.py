@@ -64,7 +64,7 @@ def _table(found: tuple[published.Row, ...]) -> str:
     lines = [f"{'on':<16} {'figure':<24} {'published':>10} {'ours':>10} {'error':>8}  {'role':<8} {'asked':<8} what"]
     for row in found:
         case = row.case
-        asked = "-" if case.within is None else f"{100 * case.within:g} %" + ("" if row.met else " no")
+        asked = "-" if case.within is None else f"{100 * case.within:.3g} %" + ("" if row.met else " no")
         figure = case.figure if case.divide == 1 else f"{case.figure} / {case.divide}"
         symbol = unit(case.figure)
         lines.append(

@@ -34,7 +34,7 @@ CASES: Final = (
         within=0.10, role="fit",
     ),
     _case(
-        "GPT-2 1.5B (24 heads), four boards, time per token at 64 in, 256 out", "gpt2-1.5b-dfx", "dfx-u280-4",
+        "GPT-2 1.5B (24 heads), four boards, 64 in, 256 out", "gpt2-1.5b-dfx", "dfx-u280-4",
         "time_per_output_token_s", 6.84e-3,
         "IANUS, ASPLOS 2024, arXiv 2410.15008: 1.8 times its own 3.8 ms per token",
         request={"prompt": 64, "generate": 256},
@@ -91,7 +91,8 @@ def _share(run: Run, part: FpgaPart) -> float:
     return 100 * float(decode["achieved_bytes_per_s"]) / part.hbm.bandwidth_bytes_per_s
 
 
-def _part(name: str) -> FpgaPart:
+def part_of(name: str) -> FpgaPart:
+    """The part of a system, or a lone one, by name."""
     found: Any = catalog.chip(name)
     return found if isinstance(found, FpgaPart) else catalog.part(found)  # type: ignore[return-value]
 
@@ -103,7 +104,7 @@ def ours(case: Case, overrides: Mapping[str, object] | None = None) -> float:
         case: the figure.
         overrides: dotted figures of the system to other values.
     """
-    part = _part(case.on)
+    part = part_of(case.on)
     structural: dict[str, Callable[[], float]] = {
         "dsp": lambda: totals(part)["dsp"],
         "sparse_gain": lambda: 1 / density(part, _native(part)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from accelsim import catalog
@@ -35,7 +33,7 @@ def test_a_fitted_constant_is_what_its_row_gives_and_plausible(constant: str) ->
     low, high = fpga.PLAUSIBLE[constant]
     assert low < value < high
     table, key = constant.split(".")
-    part: Any = catalog.described(catalog.chip(name))
+    part = fpga.part_of(name)
     described = getattr(getattr(part, table), {"round_trip": "round_trip_s"}.get(key, key))
     assert described == pytest.approx(value, abs=step / 100)
 
