@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeVar, cast, get_args
 from accelsim.errors import AccelsimError, DescriptionError, Fault, RequestError, UnknownNameError, did_you_mean
 from accelsim.spec import faults, files, read
 from accelsim.spec.base import Name, Record, Sourced
-from accelsim.spec.chip import FAMILIES, Chip
+from accelsim.spec.chip import FAMILIES, Chip, ModelSystem
 from accelsim.spec.dram import Dram
 from accelsim.spec.files import File
 from accelsim.spec.format import KINDS as FORMAT_KINDS
@@ -133,7 +133,7 @@ def chip(source: str | os.PathLike[str] | Chip, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def part(system: System) -> Chip:
+def part(system: System | ModelSystem) -> Chip:
     """The part that a system is made of, with the system's changes.
 
     Raises:

@@ -13,18 +13,18 @@ from os import PathLike
 from typing import Any
 
 from accelsim import catalog
-from accelsim.devices.base import Device
+from accelsim.devices.base import Contextual, Device
 from accelsim.devices.families import device_for
 from accelsim.engine.runner import KernelRecord, Runner
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate.phases import Work
 from accelsim.evaluate.provenance import Constant, constants_of
-from accelsim.evaluate.resolve import formats_of, reachable
+from accelsim.evaluate.resolve import beside, described, formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE, kernel_time_s
 from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment, Stage
-from accelsim.simulation import hosted, simulate
+from accelsim.simulation import horizon, hosted, simulate
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -224,12 +224,14 @@ def explain(
     if checked.infeasible:
         return checked.infeasible
     formats = formats_of(chip, weights, activations, kv_cache)
-    bits = {form.name: form.bits for form in reachable(chip, formats)}
-    device = device_for(chip, bits, None, "one", formats.weights.name)
     work = Work(record, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
+    bits = {form.name: form.bits for form in reachable(chip, formats)}
+    device = device_for(chip, bits, horizon=horizon(work), weights=formats.weights.name)
     graph = work.prefill() if phase == "prefill" else work.decode(step)
     op, count = _find(graph, operator)
     kernel, priced = device.kernel(op), device.roofline(op)
+    if isinstance(device, Contextual):
+        kernel = device.kernel_in(graph, op)
     if isinstance(kernel, Infeasible):
         return kernel
     if isinstance(priced, Infeasible):
@@ -257,7 +259,7 @@ def explain(
         uses=_uses(kernel, device.resources, time_s),
         limits=limits,
         alternatives=kernel.alternatives,
-        constants=constants_of(device.chip, kernel, device.part),
+        constants=constants_of(described(chip), kernel, beside(chip)),
         warnings=checked.warnings,
     )
 

@@ -7,7 +7,8 @@ from os import PathLike
 from typing import Any
 
 from accelsim import catalog
-from accelsim.devices.families import device_for
+from accelsim.devices.base import Placing
+from accelsim.devices.families import device_for, resized
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
 from accelsim.evaluate.operators import single
@@ -15,6 +16,7 @@ from accelsim.evaluate.phases import Passes, Single, Work
 from accelsim.evaluate.resolve import Name, formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
+from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
@@ -27,6 +29,16 @@ DEFAULT_GENERATE = 128
 UNCALIBRATED = (
     "uncalibrated: data-sheet figures and stated assumptions; no rate or efficiency is fitted to kernels of this chip"
 )
+
+CALIBRATION = {
+    "ipu": "calibrated: cycles per superstep on one published row, GPT-2 XL on eight Mk2 at batch 1; nothing else is",
+    "fpga": (
+        "calibrated: issue of an instruction on GPT-2 345M on one board of DFX, and a vector's way through HBM on "
+        "FlightLLM's published share of bandwidth without always-on-chip decode; nothing else is"
+    ),
+    "tsp": "calibrated: cycles between operators on one claim, Llama-2-70B on 576 chips; nothing else is",
+}
+"""By family, what was fitted."""
 
 
 def simulate(
@@ -70,7 +82,8 @@ def simulate(
         fidelity: "event" simulates; "roofline" prices in closed form.
         convention: "corrected", or "llm-viewer" to reproduce that tool (roofline only).
         seed: of drawn routing.
-        chips: number of chips; above one is a "not supported yet" result.
+        chips: number of chips, or "auto" for the smallest system of them that fits; on one GPU, above one is a "not
+            supported yet" result.
         overrides: dotted chip figures, such as {"memory.bandwidth": "5 TB/s"}.
         fold: replay recurring segments; False runs everything, with the same numbers.
         fuse: merged projections, fused attention and element-wise chains.
@@ -99,6 +112,8 @@ def simulate(
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
         _whole(name, value, least)
+    if chips != "auto":
+        _whole("chips", chips, 1)
     if convention == "llm-viewer":
         from accelsim.evaluate import viewer
 
@@ -245,21 +260,33 @@ def _run(
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
 ) -> Run:
-    bits = {form.name: form.bits for form in reachable(chip, formats)}
-    device = device_for(chip, bits, None, request.streams, formats.weights.name)
+    ahead = horizon(work)
+    sized = resized(chip, chips, work.prefill(), ahead)
+    if isinstance(sized, Infeasible):
+        return outcome.infeasible(request, sized, [], warnings)
+    bits = {form.name: form.bits for form in reachable(sized, formats)}
+    device = device_for(sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name)
     used = memory.rows(work, device)
-    failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
-    if chips != 1:
-        failure = Infeasible(
-            "unsupported",
-            f"{chips} chips: runs over several GPUs are not supported yet",
-            set_by=("chips",),
-            levers=("chips = 1",),
-        )
+    if isinstance(device, Placing):
+        failure = device.misfit(work.prefill())
+        used = [{**row, "fits": row["fits"] and not failure} for row in used]
+    else:
+        failure = memory.does_not_fit(work, used, float(device.capacity_bytes), chip.name)
     if failure:
         return outcome.infeasible(request, failure, used, warnings)
     evaluate = outcome.roofline if request.fidelity == "roofline" else outcome.event
-    return evaluate(request, work, device, used, (*warnings, UNCALIBRATED), progress)
+    return evaluate(request, work, device, used, (*warnings, CALIBRATION.get(device.family, UNCALIBRATED)), progress)
+
+
+def horizon(work: Passes) -> Horizon | None:
+    """What a compiler knows of a run; None for a single operator."""
+    if not isinstance(work, Work):
+        return None
+    layers = sum(group.repeat for group in (*work.model.encoder, *work.model.decoder))
+    positions = int(work.prompt) + max(int(work.generate) - 1, 0)
+    first = work.prefill()
+    cache = work.footprint("decode" if int(work.generate) > 1 else work.first, first)[1]
+    return Horizon(positions, layers, first, float(cache))
 
 
 def hosted(chip: Chip, host: str | None) -> Chip:

@@ -21,6 +21,7 @@ from accelsim.spec.dram import Dram
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
 from accelsim.spec.hbm_pim import HbmPimPart
+from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
@@ -96,6 +97,11 @@ def one_line(record: Chip | Node | Dram | Model | Format) -> str:
         row = _chip_row(record)
         peak, bandwidth = _cell(row["peak_flops_per_s"], "FLOP/s"), _cell(row["bandwidth_bytes_per_s"], "B/s")
         return f"chip {record.name}: {record.sm.count} SMs, {peak} {row['native_pair']}, {bandwidth}"
+    if isinstance(record, IpuPart):
+        peak = _cell(record.peak_flops_per_s(record.peak[0]), "FLOP/s")
+        return f"chip {record.name}: {record.tile.count} tiles, {peak} {' x '.join(record.peak[0].operands)}"
+    if isinstance(record, IpuSystem):
+        return f"system {record.name}: {record.count} x {record.part}, {record.topology}"
     if isinstance(record, Model):
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
     if isinstance(record, Node):
@@ -238,6 +244,16 @@ def _chip_row(record: Chip) -> dict[str, Any]:
         peak = _native_peak(record)
         row["sm_count"], row["native_pair"] = record.sm.count, " x ".join(native)
         row["peak_flops_per_s"] = record.peak_flops_per_s(peak) if peak else None
+    elif isinstance(record, IpuPart):
+        rate = record.peak[0]
+        return {
+            **row,
+            "native_pair": " x ".join((record.native.activations, record.native.weights)),
+            "peak_flops_per_s": record.peak_flops_per_s(rate),
+            "memory_bytes": record.tile.count * record.tile.sram_bytes,
+            "bandwidth_bytes_per_s": record.sram_bytes_per_s,
+            "status": record.status,
+        }
     elif isinstance(record, LlmViewerChip):
         row["native_pair"] = "fp16 x fp16"
         row["peak_flops_per_s"] = record.peak.fp16_flops_per_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,33 +10,34 @@ import typer
 from accelsim.cli.common import JsonOption, app, console, print_json
 
 if TYPE_CHECKING:
-    from accelsim.validation.pim import Row
+    from accelsim.validation import pim, published
 
 
 @app.command()
 def validate(
     *,
-    family: Annotated[Literal["pim"], typer.Option(help="Which figures; those of GPUs are in docs/validation.md.")],
+    family: Annotated[
+        Literal["pim", "ipu", "fpga", "tsp"], typer.Option(help="Which figures; those of GPUs: docs/validation.md.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Compute every case of a reference again, and print its figure, ours and the difference."""
-    from accelsim.validation import pim
-
-    found = pim.rows()
+    found = import_module(f"accelsim.validation.{family}").rows()
     if as_json:
-        print_json("validate", {"family": family, "rows": [_document(row) for row in found]})
+        document = _cycles_document if family == "pim" else _document
+        print_json("validate", {"family": family, "rows": [document(row) for row in found]})
         return
-    console().print(_table(found))
+    console().print(_cycles_table(found) if family == "pim" else _table(found))
 
 
-def _document(row: Row) -> dict[str, object]:
+def _cycles_document(row: pim.Row) -> dict[str, object]:
     return {
         "peer": row.peer, "on": row.on, "what": row.what, "cycles": row.cycles, "ours": row.ours,
         "difference": row.difference,
     }  # fmt: skip
 
 
-def _table(found: tuple[Row, ...]) -> str:
+def _cycles_table(found: tuple[pim.Row, ...]) -> str:
     from accelsim.validation.pim import NOT_MODELLED
 
     lines = [f"{'peer':<14} {'on':<18} {'what':<46} {'cycles':>8} {'ours':>8}  difference"]
@@ -45,4 +47,29 @@ def _table(found: tuple[Row, ...]) -> str:
             NOT_MODELLED if row.difference is None else f"{100 * row.difference:+.2f} %" if row.difference else "equal"
         )
         lines.append(f"{row.peer:<14} {row.on:<18} {row.what:<46} {row.cycles:>8,} {ours:>8}  {rest}")
+    return "\n".join(lines)
+
+
+def _document(row: published.Row) -> dict[str, object]:
+    from dataclasses import asdict
+
+    case = row.case
+    return {**asdict(case), "request": dict(case.request), "ours": row.ours, "error": row.error, "met": row.met}
+
+
+def _table(found: tuple[published.Row, ...]) -> str:
+    from accelsim.results.columns import unit
+    from accelsim.units import show
+
+    lines = [f"{'on':<16} {'figure':<24} {'published':>10} {'ours':>10} {'error':>8}  {'role':<8} {'asked':<8} what"]
+    for row in found:
+        case = row.case
+        asked = "-" if case.within is None else f"{100 * case.within:.3g} %" + ("" if row.met else " no")
+        figure = case.figure if case.divide == 1 else f"{case.figure} / {case.divide}"
+        symbol = unit(case.figure)
+        lines.append(
+            f"{case.on:<16} {figure:<24} {show(case.published, symbol, 4):>10} {show(row.ours, symbol, 4):>10} "
+            f"{round(100 * row.error, 1) + 0.0:>+6.1f} %  "
+            f"{case.role:<8} {asked:<8} {case.what}"
+        )
     return "\n".join(lines)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from accelsim.graph.counts import Counts
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.kernel import Kernel, Plan, Resource
-from accelsim.spec.base import Description
 from accelsim.spec.infeasible import Infeasible
 
 
@@ -41,20 +40,41 @@ class Priced:
     priced_by: str
 
 
+@runtime_checkable
+class Padding(Protocol):
+    """A family whose layouts leave room empty."""
+
+    def padding_bytes(self, graph: Graph) -> tuple[float, float]:
+        """Bytes that weights, and keys and values, take beyond their own, because of how they lie."""
+        ...
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A device that lays a model out over several memories, so that more counts than the sum of their bytes."""
+
+    def misfit(self, graph: Graph) -> Infeasible | None:
+        """Why a model does not lie there, or None.
+
+        Args:
+            graph: its first phase, in which every weight occurs.
+        """
+        ...
+
+
+@runtime_checkable
+class Contextual(Protocol):
+    """A device on which an operator's kernel depends on the pass that it belongs to."""
+
+    def kernel_in(self, graph: Graph, op: Operator) -> Kernel | Infeasible:
+        """The kernel that a pass has for one of its operators."""
+        ...
+
+
 class Device(Protocol):
     """The contract of a hardware family."""
 
     family: str
-
-    @property
-    def chip(self) -> Description:
-        """The description of what computes; of the host, where a memory does so beside it."""
-        ...
-
-    @property
-    def part(self) -> Description | None:
-        """The description of that memory, whose figures kernels quote behind "part."."""
-        ...
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -89,10 +109,6 @@ class Device(Protocol):
     @property
     def roofline_constants(self) -> tuple[str, ...]:
         """Figures that the closed form uses, by dotted path."""
-        ...
-
-    def padding_bytes(self, graph: Graph) -> tuple[float, float]:
-        """Bytes that weights, and keys and values, take beyond their own, because of how they lie."""
         ...
 
     def plan(self, graph: Graph) -> Plan | Infeasible:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from accelsim import catalog
 from accelsim.devices.base import Device
+from accelsim.devices.fpga import Fpga
+from accelsim.devices.fpga import resized as fpga_resized
 from accelsim.devices.gpu import Gpu
+from accelsim.devices.ipu import Ipu
+from accelsim.devices.ipu import resized as ipu_resized
 from accelsim.devices.pim.aim import Aim
 from accelsim.devices.pim.base import KernelDevice
 from accelsim.devices.pim.hbm_pim import HbmPim
 from accelsim.devices.pim.system import PimSystem
 from accelsim.devices.pim.upmem import Upmem
+from accelsim.devices.tsp import Tsp
+from accelsim.devices.tsp import sized as tsp_sized
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
+from accelsim.graph.operator import Graph
+from accelsim.mapping.horizon import Horizon
 from accelsim.spec.aim import AimPart
+from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip
+from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.hbm_pim import HbmPimPart
+from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.ipu import IpuPart, IpuSystem, lone
 from accelsim.spec.system import System
+from accelsim.spec.tsp import TspPart, TspSystem
+from accelsim.spec.tsp import lone as lone_tsp
 from accelsim.spec.upmem import UpmemPart
 
 
@@ -46,6 +61,8 @@ def device_for(
     bits: Mapping[str, float],
     columns: Mapping[str, Number] | None = None,
     streams: str = "one",
+    *,
+    horizon: Horizon | None = None,
     weights: str | None = None,
 ) -> Device:
     """The device of a chip's description.
@@ -55,13 +72,19 @@ def device_for(
         bits: bits of one element by format name.
         columns: chip figures by dotted path that replace the description's, one value per design point.
         streams: "one" stream of kernels, or as many as the "graph" allows.
+        horizon: what the whole run will ask for, for machines that compile for it; None for single operators.
         weights: format of the weights, in which parts compute whose arithmetic is software.
 
     Raises:
-        RequestError: a description of a family that has no device.
+        RequestError: a description of a family that has no device, or that takes no columns.
     """
     if isinstance(chip, GpuChip):
         return Gpu(chip, bits, columns, streams)
+    if columns:
+        raise RequestError(
+            f"{getattr(chip, 'name', chip)}: figures of the chip differ from point to point on GPUs only, not "
+            f"{', '.join(columns)}: run the points one by one, with overrides"
+        )
     if isinstance(chip, System):
         part = catalog.part(chip)
 
@@ -69,4 +92,54 @@ def device_for(
             return kernel_device(chip if count == chip.count else chip.with_({"count": count}), part, weights)
 
         return PimSystem(chip, part, memory, bits, streams)
+    if isinstance(chip, IpuPart):
+        return Ipu(lone(chip), chip, bits, horizon)
+    if isinstance(chip, IpuSystem):
+        return Ipu(chip, _part(chip, IpuPart, "IPU"), bits, horizon)
+    if isinstance(chip, FpgaPart):
+        return Fpga(chip, None, horizon)
+    if isinstance(chip, FpgaSystem):
+        return Fpga(_part(chip, FpgaPart, "FPGA overlay"), chip, horizon)
+    if isinstance(chip, TspPart):
+        return Tsp(lone_tsp(chip), chip, horizon)
+    if isinstance(chip, TspSystem):
+        return Tsp(chip, _part(chip, TspPart, "TSP"), horizon)
     raise RequestError(f"{getattr(chip, 'name', chip)}: no device serves a description of this family")
+
+
+_P = TypeVar("_P")
+
+
+def _part(system: ModelSystem, record: type[_P], what: str) -> _P:
+    part = catalog.part(system)
+    if not isinstance(part, record):
+        raise RequestError(f"{system.name}: its part {system.part} is no {what} but of family {part.family}")
+    return part
+
+
+def resized(chip: Chip, chips: int | str, first: Graph, horizon: Horizon | None) -> Chip | Infeasible:
+    """The system with so many chips, or with as few as the run fits on for "auto".
+
+    Args:
+        chip: a chip or a system.
+        chips: 1 leaves it as it is.
+        first: graph of the first phase.
+        horizon: what the whole run will ask for.
+
+    Raises:
+        RequestError: a lone chip that is part of systems, which are to be named instead.
+    """
+    if chips == 1:
+        return chip
+    if isinstance(chip, IpuPart):
+        raise RequestError(f"chips = {chips!r}: {chip.name} is one chip; name a system of them, such as ipu-mk2-8")
+    if isinstance(chip, IpuSystem):
+        return ipu_resized(chip, chips, first, horizon)
+    if isinstance(chip, FpgaPart | FpgaSystem):
+        return fpga_resized(chip, chips, first, horizon.cache_bytes if horizon else 0.0)
+    if isinstance(chip, TspSystem):
+        return tsp_sized(chip, chips, horizon)
+    what = "the number of parts is the system's count" if isinstance(chip, System) else "runs over several GPUs are"
+    levers = ("overrides: count",) if isinstance(chip, System) else ("chips = 1",)
+    reason = what if isinstance(chip, System) else f"{what} not supported yet"
+    return Infeasible("unsupported", f"{chips} chips: {reason}", set_by=("chips",), levers=levers)

@@ -45,7 +45,6 @@ class Gpu:
     """
 
     family = "gpu"
-    part = None
 
     def __init__(
         self,
@@ -97,10 +96,6 @@ class Gpu:
     def roofline_constants(self) -> tuple[str, ...]:
         """Figures that the closed form uses."""
         return CONSTANTS
-
-    def padding_bytes(self, graph: Graph) -> tuple[float, float]:
-        """None: tensors lie end to end."""
-        return 0.0, 0.0
 
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """Kernels of a phase."""

@@ -181,9 +181,14 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
     busy = dict.fromkeys(device.resources, 0)
     amount = dict.fromkeys(device.resources, 0)
     blocked = dict.fromkeys(device.resources, 0)
+    pace = dict.fromkeys(device.resources, 0)
     energy = dict.fromkeys(device.resources, 0.0)
     for outcome in outcomes:
         for record, times in outcome.records.values():
+            for ran in record.kernels.values():
+                for name, duration in ran.limits_ps.items():
+                    if name in pace:
+                        pace[name] += times * duration
             for row in record.rows:
                 busy[row.resource] += times * (row.end_ps - row.start_ps)
                 amount[row.resource] += times * row.amount
@@ -198,6 +203,7 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
             "count": resource.count,
             "busy_s": busy[name] / PS_PER_S,
             "blocked_s": blocked[name] / PS_PER_S,
+            "limit_s": pace[name] / PS_PER_S,
             "utilization": amount[name] / (resource.rate * total_ps / PS_PER_S) if total_ps else 0.0,
             "amount": amount[name],
             "bytes": amount[name] if resource.unit == "B" else 0,
@@ -213,6 +219,7 @@ def resource_rows(outcomes: list[PhaseOutcome], device: Device) -> Rows:
             "count": 1,
             "busy_s": seconds,
             "blocked_s": 0.0,
+            "limit_s": 0.0,
             "utilization": 1.0 if total_ps else 0.0,
             "amount": total_ps,
             "bytes": 0,

@@ -171,6 +171,7 @@ def _resources(result: KernelResult) -> Rows:
             "count": part.count,
             "busy_s": part.busy_s,
             "blocked_s": 0.0,
+            "limit_s": 0.0,
             "utilization": part.busy_s / result.time_s,
             "amount": part.amount,
             "bytes": part.bytes,

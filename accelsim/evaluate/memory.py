@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final
 
 from accelsim import catalog
-from accelsim.devices.base import Device
+from accelsim.devices.base import Device, Padding
 from accelsim.evaluate.phases import Passes, Work
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
@@ -26,7 +26,7 @@ def rows(work: Passes, device: Device) -> Rows:
     result = []
     for phase, graph in graphs:
         weights, cache, held = (float(value) for value in work.footprint(phase, graph))
-        more_weights, more_cache = device.padding_bytes(graph)
+        more_weights, more_cache = device.padding_bytes(graph) if isinstance(device, Padding) else (0.0, 0.0)
         weights, cache = weights + more_weights, cache + more_cache
         peak = weights + cache + held
         result.append(

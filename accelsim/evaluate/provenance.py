@@ -11,6 +11,7 @@ from accelsim.mapping.kernel import Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
 from accelsim.spec.device import Conversion, GpuChip, Narrowing, Peak
 from accelsim.spec.faults import unit_at
+from accelsim.spec.ipu import AmpPeak
 
 PART = "part."
 _PROVENANCE = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
@@ -75,9 +76,10 @@ def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]
 
 def _used(row: Any, kernel: Kernel) -> bool:
     """Whether the kernel uses a row of matrix rates or of conversions."""
-    if isinstance(row, Peak):
+    if isinstance(row, Peak | AmpPeak):
         first, second = row.operands
-        return row.sparsity == "dense" and f"tensor:{first}x{second}:{row.accumulator}" in kernel.events
+        dense = isinstance(row, AmpPeak) or row.sparsity == "dense"
+        return dense and f"tensor:{first}x{second}:{row.accumulator}" in kernel.events
     if isinstance(row, Conversion):
         return any(f"{source}->{target}" in kernel.priced_by for source in row.sources for target in row.targets)
     if isinstance(row, Narrowing):

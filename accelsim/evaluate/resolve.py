@@ -6,15 +6,32 @@ from os import PathLike
 
 from accelsim import catalog
 from accelsim.devices.families import kernel_device
+from accelsim.devices.pim.ordinary import host_chip, ordinary
 from accelsim.errors import RequestError
 from accelsim.graph.attention import Formats
-from accelsim.spec.chip import Chip
+from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip, Native
 from accelsim.spec.format import Format
+from accelsim.spec.format.mixture import MixtureFormat
+from accelsim.spec.fpga import FpgaPart
+from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.system import System
+from accelsim.spec.tsp import TspPart
 
 Name = str | PathLike[str]
+
+
+def described(chip: Chip) -> Chip:
+    """What has the figures that price a run: the part of a system, the host of memories that compute, or the chip."""
+    if isinstance(chip, System):
+        return host_chip(chip, ordinary(catalog.part(chip)) if chip.memory == "replaces" else None)
+    return catalog.part(chip) if isinstance(chip, ModelSystem) else chip
+
+
+def beside(chip: Chip) -> Chip | None:
+    """The memory that computes beside what is `described`; its figures are quoted behind "part."."""
+    return catalog.part(chip) if isinstance(chip, System) else None
 
 
 def formats_of(
@@ -32,8 +49,14 @@ def formats_of(
             "or a chip of family gpu from `accelsim list arch`"
         )
     native = native_of(chip)
-    own = catalog.format_(native.weights)
-    chosen = catalog.format_(weights or own)
+
+    def weight_format(name: Name | Format) -> Format:
+        part = described(chip)
+        own_ = mixture_format(part, name) if isinstance(part, FpgaPart) and isinstance(name, str) else None
+        return own_ or catalog.format_(name)
+
+    own = weight_format(native.weights)
+    chosen = weight_format(weights or own)
     return Formats(
         weights=chosen,
         activations=catalog.format_(activations or native.activations),
@@ -46,23 +69,40 @@ def native_of(chip: Chip) -> Native:
     """The formats that a run takes where it names none: the chip's; for a system, its own, or those of its units.
 
     Raises:
-        RequestError: a single part, which runs nothing without a host.
+        RequestError: a single memory, which runs nothing without a host.
     """
-    if isinstance(chip, GpuChip):
-        return chip.native
-    if not isinstance(chip, System):
+    if isinstance(chip, System):
+        name = kernel_device(chip, catalog.part(chip)).native
+        return chip.native or Native(weights=name, activations=name, kv_cache=name)
+    part = described(chip)
+    if not isinstance(part, GpuChip | IpuPart | FpgaPart | TspPart):
         raise RequestError(
-            f"{chip.name}: models run on chips of family gpu, and on systems of memories that compute beside a host, "
-            "such as gddr6-aim-32ch; see `accelsim list arch`"
+            f"{chip.name}: models run on chips of the families gpu, ipu, tsp and fpga, and on systems of memories that "
+            "compute beside a host, such as gddr6-aim-32ch; see `accelsim list arch`"
         )
-    if chip.native is not None:
-        return chip.native
-    name = kernel_device(chip, catalog.part(chip)).native
-    return Native(weights=name, activations=name, kv_cache=name)
+    return part.native
 
 
 def reachable(chip: Chip, formats: Formats) -> list[Format]:
     """The formats that can meet on the matrix unit: the run's own and those that the chip has rates for."""
-    host = catalog.chip(chip.host) if isinstance(chip, System) else chip
-    named = {name for row in host.peak for name in row.operands} if isinstance(host, GpuChip) else set()
+    part = described(chip)
+    rows = part.peak if isinstance(part, GpuChip | IpuPart | TspPart) else ()
+    named = {name for row in rows for name in row.operands}
     return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
+
+
+def mixture_format(part: FpgaPart, name: str) -> Format | None:
+    """The format of a mixture that a part's description names, or None."""
+    found = next((mixture for mixture in part.mixture if mixture.name == name), None)
+    if found is None:
+        return None
+    groups = [(catalog.format_(group.format), group.share) for group in found.groups]
+    return MixtureFormat(
+        name=found.name,
+        bits=max(form.bits for form, _ in groups),
+        element_bits=sum(form.bits * share for form, share in groups),
+        stored_bits=found.density * sum(form.bits_per_element * share for form, share in groups)
+        + found.index_bits_per_element,
+        source=found.source,
+        status=found.status,
+    )

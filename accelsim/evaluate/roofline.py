@@ -179,14 +179,13 @@ def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
 def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> Rows:
     """Time that each kind of resource would need on its own; nothing is known about when."""
     total_s = float(_sum(phase.time_s for phase in phases)[point])
-    names = device.roofline_resources
     events: dict[str, float] = {}
     for phase in phases:
         for event, amount in phase.events.items():
             events[event] = events.get(event, 0.0) + float(np.broadcast_to(amount, phase.steps.shape)[point])
     energy = {name: float(j) for name, j in by_resource_j(events, device).items()}
     rows: Rows = []
-    for bound, name in names.items():
+    for bound, name in device.roofline_resources.items():
         busy = sum(
             float(total.terms[bound][point])
             for phase in phases
@@ -202,6 +201,7 @@ def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> R
                 "count": resource.count,
                 "busy_s": busy,
                 "blocked_s": 0.0,
+                "limit_s": 0.0,
                 "utilization": busy / total_s if total_s else 0.0,
                 "amount": round(busy * resource.rate),
                 "bytes": moved,
@@ -218,6 +218,7 @@ def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> R
                 "count": resource.count,
                 "busy_s": 0.0,
                 "blocked_s": 0.0,
+                "limit_s": 0.0,
                 "utilization": 0.0,
                 "amount": round(events.get(key, 0.0)),
                 "bytes": round(events.get(key, 0.0)) if resource.unit == "B" else 0,
@@ -231,6 +232,7 @@ def resource_rows(phases: list[PhaseTotal], device: Device, point: int = 0) -> R
             "count": 1,
             "busy_s": total_s,
             "blocked_s": 0.0,
+            "limit_s": 0.0,
             "utilization": 1.0 if total_s else 0.0,
             "amount": round(total_s * PS_PER_S),
             "bytes": 0,

@@ -46,6 +46,7 @@ class Kind(StrEnum):
     COMBINE = "combine"  # weighted sum of the experts' rows
     FUSED = "fused"  # several element-wise operators in one kernel
     ALL_REDUCE = "all_reduce"
+    SEND = "send"  # activations to the chip that has the next layer
 
 
 MATRIX_KINDS = frozenset({Kind.MATMUL, Kind.EXPERTS, Kind.SCORES, Kind.CONTEXT, Kind.ATTENTION})

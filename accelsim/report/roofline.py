@@ -44,17 +44,22 @@ class Point:
         return 30 + 1600 * self.share
 
 
+def traffic(run: Run) -> str:
+    """The column of bytes that intensity is told by: of device memory, or of tensors where no device memory is used."""
+    return "dram_bytes" if any(row["dram_bytes"] for row in run.rows("operators")) else "bytes"
+
+
 def points(run: Run) -> tuple[list[Point], list[str]]:
     """Operators that compute, and the names of those that only move data and have no place on a logarithmic axis."""
     spent = {row["phase"]: row["time_s"] for row in run.rows("phases")}
-    found, idle = [], []
+    found, idle, moved = [], [], traffic(run)
     for row in run.rows("operators"):
-        if not (row["flops"] and row["dram_bytes"] and row["time_s"]):
+        if not (row["flops"] and row[moved] and row["time_s"]):
             idle.append(row["name"])
             continue
         found.append(
             Point(
-                row["name"], row["phase"], row["kind"], row["flops"] / row["dram_bytes"], row["flops"] / row["time_s"],
+                row["name"], row["phase"], row["kind"], row["flops"] / row[moved], row["flops"] / row["time_s"],
                 row["time_s"] / spent[row["phase"]],
             )
         )  # fmt: skip
@@ -67,7 +72,8 @@ def draw(run: Run) -> Figure:
     axes = made.add_subplot()
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("arithmetic intensity (FLOP per byte of device memory traffic)")
+    what = "device memory traffic" if traffic(run) == "dram_bytes" else "tensors, which lie beside the units"
+    axes.set_xlabel(f"arithmetic intensity (FLOP per byte of {what})")
     axes.set_ylabel("performance (FLOP/s)")
     axes.yaxis.set_major_formatter(lambda value, _: show(value, "FLOP/s", 1))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

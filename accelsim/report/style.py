@@ -49,7 +49,7 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             ("norm", "rope", "softmax", "activation", "add", "multiply", "fused"), ("element-wise, norms", GREEN)
         ),
         **dict.fromkeys(("embedding", "kv_append", "route", "dispatch", "combine"), ("lookup, routing", PURPLE)),
-        "all_reduce": ("collective", ORANGE),
+        **dict.fromkeys(("all_reduce", "send"), ("collective", ORANGE)),
     }
 )
 """Kind of operator -> the family that shares a colour, and the colour."""

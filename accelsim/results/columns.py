@@ -33,10 +33,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "energy_tensor_j": "matrix units",
         "energy_vector_j": "vector lanes and special functions, conversions included",
         "energy_register_j": "register files",
-        "energy_shared_j": "shared memory",
+        "energy_shared_j": "shared memory of SMs, SRAM of tiles",
         "energy_l2_j": "last-level cache",
         "energy_memory_j": "device memory",
-        "energy_link_j": "links to other chips",
+        "energy_link_j": "links to other chips, exchange between tiles",
         "energy_static_j": "idle power times time",
         "average_power_w": "energy_j / total_time_s",
         "power_limit_w": "board limit",
@@ -61,10 +61,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "energy_tensor_j": "matrix units",
         "energy_vector_j": "vector lanes and special functions, conversions included",
         "energy_register_j": "register files",
-        "energy_shared_j": "shared memory",
+        "energy_shared_j": "shared memory of SMs, SRAM of tiles",
         "energy_l2_j": "last-level cache",
         "energy_memory_j": "device memory",
-        "energy_link_j": "links to other chips",
+        "energy_link_j": "links to other chips, exchange between tiles",
         "energy_static_j": "idle power times time",
         "average_power_w": "energy_j / time_s",
         "peak_memory_bytes": "memory in use in this phase",
@@ -98,6 +98,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "count": "equal units that it stands for",
         "busy_s": "time in which it had work",
         "blocked_s": "seconds that kernels waited for the mode of this memory, summed over the waiting kernels",
+        "limit_s": "time in which it set the pace of a kernel; 0 for roofline and single kernels of memories",
         "utilization": "amount / (rate x total time)",
         "amount": "units served",
         "bytes": "bytes served; 0 for units",
@@ -137,8 +138,8 @@ KERNEL_SUMMARY: Final[Mapping[str, str]] = MappingProxyType(
 """Further figures of the summary of a kernel on HBM-PIM."""
 
 BOUNDS: Final = (
-    "compute", "vector", "memory", "cache", "sram", "link", "sync", "pipeline", "launch", "issue", "mode", "refresh",
-    "host", "convert",
+    "compute", "vector", "memory", "cache", "sram", "exchange", "link", "sync", "pipeline", "launch", "issue", "mode",
+    "refresh", "host", "convert",
 )  # fmt: skip
 """Words that `bound` may hold."""
 

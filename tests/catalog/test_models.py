@@ -31,6 +31,8 @@ EXACT = {
     "gemma-2b": 2_506_172_416,
     "gpt-j-6b": 6_050_882_784,
     "gpt-neox-20b": 20_554_567_680,
+    "gpt2-345m": 354_823_168,
+    "gpt2-774m": 774_030_080,
     "gpt2-large": 774_030_080,
     "gpt2-medium": 354_823_168,
     "gpt2-xl": 1_557_611_200,
@@ -67,6 +69,7 @@ EXACT = {
 """Totals of the published checkpoints, shared tensors once, without task heads and multi-token prediction."""
 
 HEADLINE = {
+    "gpt2-1.5b-dfx": (1_500_000_000, 0.041, "arXiv 2209.10797: 1.5B, whose width of 1,600 became 1,536 for 24 heads"),
     "mixtral-8x22b": (
         141_000_000_000,
         0.005,

@@ -14,9 +14,15 @@ from accelsim.graph.operator import Block, Graph, Operator
 from accelsim.mapping.kernel import Kernel, Plan
 from accelsim.results import BOUNDS
 from accelsim.spec.device import GpuChip
+from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.ipu import IpuPart, IpuSystem
 
-CHIPS = [name for name in catalog.names("arch") if isinstance(catalog.chip(name), GpuChip)]
+CHIPS = [
+    name
+    for name in catalog.names("arch")
+    if isinstance(catalog.chip(name), GpuChip | IpuPart | IpuSystem | FpgaPart | FpgaSystem)
+]
 OPERATORS = {
     "matmul": {"m": 33, "n": 700, "k": 900},
     "attention": {"query": 7, "kv": 300, "heads": 8, "kv_heads": 2, "head_dim": 64, "causal": True},

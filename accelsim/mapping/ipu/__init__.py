@@ -1,0 +1,1 @@
+"""Mapping on IPUs: supersteps, products split over tiles, layers placed on chips."""

@@ -1,0 +1,1 @@
+"""Static schedules for tensor streaming processors: what runs where and at which cycle."""

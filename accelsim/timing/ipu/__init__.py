@@ -1,0 +1,1 @@
+"""Cycles of an IPU's vertices and exchanges."""
