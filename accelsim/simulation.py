@@ -9,6 +9,7 @@ from typing import Any
 from accelsim import catalog
 from accelsim.devices.base import Placing
 from accelsim.devices.families import device_for, resized
+from accelsim.devices.gpu import Gpu
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
 from accelsim.evaluate.operators import single
@@ -18,6 +19,7 @@ from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
+from accelsim.spec.calibration import CLOCKS, Conditions, Residency
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
@@ -26,6 +28,7 @@ from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Requ
 from accelsim.spec.system import System
 
 DEFAULT_GENERATE = 128
+ResidencyWord = str | int | Mapping[str, str | int] | Residency | None
 UNCALIBRATED = (
     "uncalibrated: data-sheet figures and stated assumptions; no rate or efficiency is fitted to kernels of this chip"
 )
@@ -63,6 +66,9 @@ def simulate(
     logits: str = "last",
     routing: str = "uniform",
     host: str | None = None,
+    library: str | None = None,
+    residency: ResidencyWord = None,
+    clock: str = "burst",
     progress: outcome.Progress | None = None,
     **unknown: object,
 ) -> Run:
@@ -93,6 +99,10 @@ def simulate(
         logits: positions that lm_head covers in prefill: "last" or "all".
         routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
         host: for a system of memories that compute, another chip beside them than the system names.
+        library: on GPUs, whose kernels run, such as "trtllm-1.3"; the default of the chip if not given.
+        residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
+            or one of these for each of weights, activations and output.
+        clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
         progress: called during the run.
         unknown: refused, with the nearest keyword.
 
@@ -108,6 +118,7 @@ def simulate(
     _choice("convention", convention, CONVENTIONS)
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
+    conditions = _conditions(library, residency, clock)
     the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
@@ -152,9 +163,12 @@ def simulate(
         streams=streams,
         fold=fold,
         seed=seed,
+        library=conditions.library or "",
+        residency=conditions.residency.label,
+        clock=conditions.clock,
     )
     work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
-    return _run(request, work, chip, formats, chips, warnings, progress)
+    return _run(request, work, chip, formats, chips, warnings, conditions, progress=progress)
 
 
 def simulate_operator(
@@ -169,6 +183,9 @@ def simulate_operator(
     chips: int | str = 1,
     scope: str | None = None,
     variant: str | None = None,
+    library: str | None = None,
+    residency: ResidencyWord = None,
+    clock: str = "burst",
     **dims: Any,
 ) -> Run:
     """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
@@ -187,12 +204,17 @@ def simulate_operator(
         scope: on a memory that computes, what is counted: "physical" is everything, "peer" what the public
             simulator of that memory counts.
         variant: on such a memory, the way to compute the operator, where there are several.
+        library: on GPUs, whose kernels run, such as "trtllm-1.3"; the default of the chip if not given.
+        residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
+            or one of these for each of weights, activations and output.
+        clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
         dims: the dimensions, by name.
 
     Raises:
         AccelsimError: a kind, dimension, name or number that is not allowed.
     """
     _choice("fidelity", fidelity, FIDELITIES)
+    conditions = _conditions(library, residency, clock)
     chip = catalog.chip(on, overrides)
     if isinstance(chip, System):
         from accelsim.evaluate import kernel
@@ -224,8 +246,11 @@ def simulate_operator(
         kv_cache=formats.kv_cache.name,
         fidelity=fidelity,
         fold=fold,
+        library=conditions.library or "",
+        residency=conditions.residency.label,
+        clock=conditions.clock,
     )
-    return _run(request, Single(op), chip, formats, chips, (), None)
+    return _run(request, Single(op), chip, formats, chips, (), conditions)
 
 
 def simulate_trace(
@@ -258,14 +283,19 @@ def _run(
     formats: Formats,
     chips: int | str,
     warnings: tuple[str, ...],
-    progress: outcome.Progress | None,
+    conditions: Conditions,
+    *,
+    progress: outcome.Progress | None = None,
 ) -> Run:
     ahead = horizon(work)
     sized = resized(chip, chips, work.prefill(), ahead)
     if isinstance(sized, Infeasible):
         return outcome.infeasible(request, sized, [], warnings)
     bits = {form.name: form.bits for form in reachable(sized, formats)}
-    device = device_for(sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name)
+    device = device_for(
+        sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name, conditions=conditions
+    )
+    note = device.note if isinstance(device, Gpu) else CALIBRATION.get(device.family, UNCALIBRATED)
     used = memory.rows(work, device)
     if isinstance(device, Placing):
         failure = device.misfit(work.prefill())
@@ -275,7 +305,12 @@ def _run(
     if failure:
         return outcome.infeasible(request, failure, used, warnings)
     evaluate = outcome.roofline if request.fidelity == "roofline" else outcome.event
-    return evaluate(request, work, device, used, (*warnings, CALIBRATION.get(device.family, UNCALIBRATED)), progress)
+    return evaluate(request, work, device, used, (*warnings, note), progress)
+
+
+def _conditions(library: str | None, residency: ResidencyWord, clock: str) -> Conditions:
+    _choice("clock", clock, CLOCKS)
+    return Conditions(library, Residency.parse(residency), clock)
 
 
 def horizon(work: Passes) -> Horizon | None:

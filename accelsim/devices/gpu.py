@@ -12,11 +12,13 @@ from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.gpu.figures import GpuFigures
+from accelsim.mapping.gpu.library import CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
+from accelsim.spec.calibration import Conditions
 from accelsim.spec.device import Figures, GpuChip, Peak
 from accelsim.spec.infeasible import Infeasible
 
@@ -42,6 +44,7 @@ class Gpu:
         columns: SI figures that replace the description's, numbers or one value per design point;
             used by the roofline only.
         streams: as in `accelsim.mapping.gpu.plan.GpuMapper`.
+        conditions: library, residency and clock of the kernels.
     """
 
     family = "gpu"
@@ -52,10 +55,11 @@ class Gpu:
         bits: Mapping[str, float],
         columns: Mapping[str, Number] | None = None,
         streams: str = "one",
+        conditions: Conditions | None = None,
     ) -> None:
         self.chip = chip
         self.figures = GpuFigures(chip, columns or {})
-        self._mapper = GpuMapper(chip, bits, streams)
+        self._mapper = GpuMapper(chip, bits, streams, conditions)
         self._tensor = {
             f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row
             for row in chip.peak
@@ -81,6 +85,11 @@ class Gpu:
     def limit_w(self) -> Number:
         """Board power limit."""
         return self.chip.power.limit_w
+
+    @property
+    def note(self) -> str:
+        """How far its constants can be trusted, in words."""
+        return self._mapper.library.note
 
     @property
     def reference_clock_hz(self) -> Number:
@@ -135,6 +144,9 @@ class Gpu:
         if path == FIGURE:
             memory = port(self.chip)
             return [(path, memory.source, memory.status)]
+        if path == CALIBRATED:
+            record = self._mapper.library.calibration
+            return [(path, record.source, record.status)]
         *tables, key = path.split(".")
         table: Any = self.chip
         for part in tables:

@@ -14,8 +14,9 @@ from accelsim.graph.operator import Operator
 from accelsim.mapping.gpu.demand import least
 from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES
 from accelsim.mapping.gpu.figures import GpuFigures
-from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH
 from accelsim.spec.infeasible import Infeasible
+from accelsim.timing.gpu.gemm import MMA_DEPTH
+from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES
 
 CONSTANTS: Final = ("sm.count", "clock.sm.frequency", "peak", "vector", "l2.bandwidth", "memory.bandwidth")
 

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from accelsim import catalog
+from accelsim.mapping.gpu.library import CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.kernel import Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
+from accelsim.spec.calibration import Calibration
 from accelsim.spec.device import Conversion, GpuChip, Narrowing, Peak
 from accelsim.spec.faults import unit_at
 from accelsim.spec.ipu import AmpPeak
@@ -61,6 +64,9 @@ def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]
         memory = port(chip)
         yield Constant(path, memory.streaming_bytes_per_s, "B/s", memory.source, memory.status)
         return
+    if path == CALIBRATED:
+        yield from _calibrated(catalog.calibration(kernel.choice["calibration"]))
+        return
     for name in tables:
         owner = getattr(owner, name)
     content = getattr(owner, last, None)
@@ -72,6 +78,13 @@ def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]
         yield from _table(chip, content, (*tables, last))
     else:
         yield _figure(chip, owner, (*tables, last))
+
+
+def _calibrated(record: Calibration) -> Iterator[Constant]:
+    """The constants of a library's GEMMs."""
+    for key, value in record.gemm.model_dump(by_alias=True).items():
+        path = ("gemm", key)
+        yield Constant(f"calibration.gemm.{key}", value, unit_at(Calibration, path), record.source, record.status)
 
 
 def _used(row: Any, kernel: Kernel) -> bool:

@@ -33,6 +33,9 @@ class Request:
         seed: of everything drawn.
         scope: what is counted on memories that compute: "physical" is everything, the only choice elsewhere.
         variant: the way to compute an operator, where a family has several.
+        library: whose kernels run on a GPU; empty for the default.
+        residency: what the L2 of a GPU holds when a kernel starts.
+        clock: "burst" or "sustained".
     """
 
     model: str
@@ -53,3 +56,6 @@ class Request:
     seed: int = 0
     scope: str = "physical"
     variant: str = "plain"
+    library: str = ""
+    residency: str = "cold"
+    clock: str = "burst"

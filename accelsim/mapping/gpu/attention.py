@@ -15,13 +15,15 @@ from accelsim.graph.operator import Operator
 from accelsim.mapping.gpu.choice import fastest
 from accelsim.mapping.gpu.conversion import convert_phase
 from accelsim.mapping.gpu.events import FLOPS_PER_SLOT, VECTOR_REGISTER_BYTES, whole
-from accelsim.mapping.gpu.gemm import ACCUMULATOR_BYTES, MMA_DEPTH, used
+from accelsim.mapping.gpu.gemm import used
 from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.resources import L2, L2_PORT, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
+from accelsim.timing.gpu.gemm import MMA_DEPTH
+from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES
 
 QUERY_TILES = (16, 64, 128)
 """Query rows of a tile; 16 is the smallest matrix instruction."""

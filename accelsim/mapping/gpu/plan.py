@@ -7,12 +7,14 @@ from functools import cached_property
 
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator
 from accelsim.mapping.gpu import attention, gemm, streaming
+from accelsim.mapping.gpu.library import Library, library
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
 from accelsim.mapping.gpu.resources import resources
 from accelsim.mapping.gpu.steps import beside
 from accelsim.mapping.kernel import Kernel, Plan
 from accelsim.mapping.plan import Planner
+from accelsim.spec.calibration import Conditions
 from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 
@@ -24,12 +26,21 @@ class GpuMapper:
         chip: the GPU.
         bits: bits of one element for every format by name; the depth of a tile step follows from it.
         streams: "one" runs kernels one after the other; "graph" starts each as soon as its tensors are there.
+        conditions: library, residency and clock of the kernels.
     """
 
-    def __init__(self, chip: GpuChip, bits: Mapping[str, float], streams: str = "one") -> None:
+    def __init__(
+        self, chip: GpuChip, bits: Mapping[str, float], streams: str = "one", conditions: Conditions | None = None
+    ) -> None:
         self.chip, self.bits = chip, bits
         self.resources = resources(chip)
         self._planner = Planner(self.kernel, streams)
+        self._conditions = conditions
+
+    @cached_property
+    def library(self) -> Library:
+        """Whose kernels run here."""
+        return library(self.chip, self._conditions)
 
     @cached_property
     def memory(self) -> MemoryPort:
@@ -59,4 +70,6 @@ class GpuMapper:
             return streaming.kernel(op, self.chip, steps, self.memory)
         if op.kind is Kind.ATTENTION:
             return attention.kernel(op, self.chip, pair, steps, self.memory, self.resources)
-        return gemm.kernel(op, self.chip, pair, steps, self.bits, self.memory, self.resources)
+        return gemm.kernel(
+            op, self.chip, pair, steps, self.bits, memory=self.memory, resources=self.resources, library=self.library
+        )

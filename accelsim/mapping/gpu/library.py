@@ -1,0 +1,92 @@
+"""Whose kernels run on a GPU, and how well they are known there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim import catalog
+from accelsim.errors import UnknownNameError
+from accelsim.spec.calibration import Calibration, Conditions
+from accelsim.spec.device import GpuChip
+
+CALIBRATED = "calibration.gemm"
+"""Name of all constants of a library among the figures of a kernel."""
+
+NEAREST = "*"
+"""In `Calibration.default_for`: generations that nobody has measured."""
+
+BORROWED_ERROR = "19 to 26 %"
+"""Mean error of chips of other generations with the constants of one that was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The kernels of a run.
+
+    Attributes:
+        calibration: their constants.
+        conditions: what the run says of residency and clock.
+        chip: name of the chip that they run on.
+        generation: of that chip.
+    """
+
+    calibration: Calibration
+    conditions: Conditions
+    chip: str
+    generation: str
+
+    @property
+    def label(self) -> str:
+        """For `priced_by`: the library, with its chip where that is another one."""
+        return self.calibration.library if self.calibrated else self.calibration.name
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether kernels of this very chip were timed."""
+        return self.calibration.chip == self.chip
+
+    @property
+    def note(self) -> str:
+        """What a run says of its constants."""
+        found, errors = self.calibration, self.calibration.provenance.held
+        known = (
+            f"{found.library} on {found.chip}, {found.provenance.fit.rows} kernels; {100 * errors.mean:.1f} % off in "
+            f"the mean on {errors.rows} others"
+        )
+        if self.calibrated:
+            return f"calibrated: bf16 GEMMs by {known}; every other kernel by data-sheet figures and stated assumptions"
+        if self.generation in found.default_for:
+            return (
+                f"uncalibrated: no kernel of this chip was measured; GEMMs by {known}, and chips of one generation "
+                "were 6 % off when tested, with the same kind of memory"
+            )
+        return (
+            f"uncalibrated: no kernel of this chip was measured; GEMMs by {known}, and chips of another generation "
+            f"were {BORROWED_ERROR} off when tested"
+        )
+
+
+def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
+    """The kernels of a chip: its own constants, those of its generation, or those of the plainest GPU.
+
+    Raises:
+        UnknownNameError: a library of which no constants are known.
+        DescriptionError: a calibration file that is not valid.
+    """
+    asked = conditions or Conditions()
+    return Library(_chosen(chip.name, chip.generation, asked.library), asked, chip.name, chip.generation)
+
+
+def _chosen(chip: str, generation: str, name: str | None) -> Calibration:
+    records = [catalog.calibration(entry) for entry in catalog.names("calibrations")]
+    if name is not None:
+        fitting = [record for record in records if name in (record.library, record.name)]
+        if not fitting:
+            known = sorted({record.library for record in records})
+            raise UnknownNameError("library", name, known, hint="all: accelsim list calibrations")
+        records = fitting
+
+    def rank(record: Calibration) -> tuple[bool, bool, bool]:
+        return (record.chip != chip, generation not in record.default_for, NEAREST not in record.default_for)
+
+    return min(records, key=rank)

@@ -1,0 +1,215 @@
+"""What measurements say of the kernels of one library on one chip, and what its caches hold when a kernel starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from accelsim.errors import RequestError, did_you_mean
+from accelsim.spec.base import Count, Description, Name, Record, Sourced, Time
+
+CLOCKS: Final = ("burst", "sustained")
+"""A kernel on a chip that was idle, or the same kernel without end, when the board's power limit sets the clock."""
+
+Part = Annotated[float, Field(gt=0, le=1)]
+Factor = Annotated[float, Field(gt=0)]
+
+
+class GemmConstants(Record):
+    """Constants of GEMM kernels that no data sheet has; `accelsim.timing.gpu.gemm` says how they act.
+
+    Attributes:
+        launch_s: launch and first byte of a kernel.
+        tile_start_s: start of a thread block, unless other blocks of the SM hide it.
+        matrix_efficiency: part of the nominal rate that the matrix unit sustains within a depth step.
+        memory_efficiency: part of what plain streams draw from the memory (its DRAM surface) that kernels draw.
+        ramp_s: a stream is at half of its rate after so long.
+        loaded_latency_s: of a depth step under load, from request to use.
+        l2_efficiency: bytes that SMs take in per byte that L2 or their port delivers at its peak; above 1 where more
+            SMs share a fetched copy than `sm.operand_sharing` says.
+        overlap: exponent of the norm that joins the times of SMs and memory; infinite would be their maximum.
+        reduction_s: fixed part of adding up split results.
+        issue_s: least time of a depth step of a lone block.
+        recovered_tail: part of the last wave's idle time that is recovered, by stream-K or by less contention.
+        epilogue: time of storing a tile over that of its bytes at the full rate of the SM's port.
+        usable_l2: part of L2 that holds operands between kernels.
+        clock_drop: fall of the clock under a full matrix load.
+        clock_ramp_s: length of a kernel that sees half of that fall.
+    """
+
+    launch_s: Time = Field(alias="launch")
+    tile_start_s: Time = Field(alias="tile_start")
+    matrix_efficiency: Part
+    memory_efficiency: Part
+    ramp_s: Time = Field(alias="ramp")
+    loaded_latency_s: Time = Field(alias="loaded_latency")
+    l2_efficiency: Factor
+    overlap: Annotated[float, Field(ge=1)]
+    reduction_s: Time = Field(alias="reduction")
+    issue_s: Time = Field(alias="issue")
+    recovered_tail: Annotated[float, Field(ge=0, le=1)]
+    epilogue: Annotated[float, Field(ge=1)]
+    usable_l2: Part
+    clock_drop: Annotated[float, Field(ge=0)]
+    clock_ramp_s: Time = Field(alias="clock_ramp")
+
+
+class Errors(Record):
+    """Absolute relative errors of a fit, as fractions, and ours over measured for the sum of all times."""
+
+    rows: Count
+    mean: float
+    median: float
+    p90: float
+    total: float
+
+
+class Fit(Sourced):
+    """Where constants come from: the rows that they were fitted to, and those that they were not.
+
+    Attributes:
+        device: name of the chip in the data set.
+        kernel: class of kernels there, such as bfloat16.
+        fit: errors on the rows that the constants were fitted to.
+        held: errors on rows of the same table that they were not.
+    """
+
+    device: str
+    kernel: str
+    fit: Errors
+    held: Errors
+
+
+class FormatConstants(Record):
+    """What differs for another pair of operand formats.
+
+    Attributes:
+        operands: activation and weight formats.
+        prepass_s: fixed time of the kernel that quantises the activations before the product; 0 for none.
+        prepass_bytes: bytes that it moves per activation element.
+        matrix_efficiency: in place of the chip's.
+        memory_efficiency: in place of the chip's.
+        provenance: of these constants.
+    """
+
+    operands: tuple[str, str]
+    prepass_s: Time = Field(alias="prepass")
+    prepass_bytes: Annotated[float, Field(ge=0)]
+    matrix_efficiency: Part
+    memory_efficiency: Part
+    provenance: Fit
+
+
+class Calibration(Description):
+    """Constants of one kernel library on one chip.
+
+    Attributes:
+        name: chip and library; also the file's stem.
+        chip: whose kernels were timed.
+        library: name and version of the kernels, such as trtllm-1.3.
+        default_for: generations of chips whose runs take these constants where nothing fits them better.
+        gemm: constants of matrix products in 16-bit formats.
+        provenance: of `gemm`.
+        format: other pairs of formats.
+    """
+
+    name: Name
+    chip: Name
+    library: Name
+    default_for: tuple[str, ...] = ()
+    gemm: GemmConstants
+    provenance: Fit
+    format: tuple[FormatConstants, ...] = ()
+
+    def constants(self, activation: str, weight: str) -> GemmConstants:
+        """Those of a pair of formats; the 16-bit ones where the pair has none of its own."""
+        row = self.row(activation, weight)
+        if row is None:
+            return self.gemm
+        changed = {"matrix_efficiency": row.matrix_efficiency, "memory_efficiency": row.memory_efficiency}
+        return self.gemm.model_copy(update=changed)
+
+    def row(self, activation: str, weight: str) -> FormatConstants | None:
+        """What differs for a pair of formats, if anything."""
+        return next((row for row in self.format if row.operands == (activation, weight)), None)
+
+
+OPERANDS: Final = ("weights", "activations", "output")
+STATES: Final = ("cold", "steady", "harness")
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """What L2 still holds of each operand when a kernel starts.
+
+    "cold" is nothing; "steady" what the same kernel, run again and again on one set of operands, finds; "harness" what
+    a benchmark finds that goes through as many copies of the operand as fill L2, five at most; a number that many.
+    """
+
+    weights: str | int = "cold"
+    activations: str | int = "cold"
+    output: str | int = "cold"
+
+    @property
+    def label(self) -> str:
+        """In the words of `parse`."""
+        states = [str(getattr(self, name)) for name in OPERANDS]
+        return states[0] if len(set(states)) == 1 else ",".join(map("=".join, zip(OPERANDS, states, strict=True)))
+
+    @staticmethod
+    def parse(given: str | int | Mapping[str, str | int] | Residency | None) -> Residency:
+        """From a request: one word for all operands, or a word for each.
+
+        Args:
+            given: "cold" (the default), "steady", "harness" or "harness(R)", which is R copies of the weights and
+                steady activations and results; or a mapping from weights, activations, output to such a word.
+
+        Raises:
+            RequestError: anything else.
+        """
+        if given is None:
+            return Residency()
+        if isinstance(given, Residency):
+            return given
+        if isinstance(given, Mapping):
+            for key in given:
+                if key not in OPERANDS:
+                    raise RequestError(
+                        f"residency: no operand {key!r}{did_you_mean(str(key), OPERANDS)}; there are "
+                        f"{', '.join(OPERANDS)}"
+                    )
+            return Residency(**{key: _state(word) for key, word in given.items()})
+        state = _state(given)
+        return Residency(state, state if state == "cold" else "steady", state if state == "cold" else "steady")
+
+
+def _state(word: str | int) -> str | int:
+    found = re.fullmatch(r"harness\((\d+)\)", word) if isinstance(word, str) else None
+    copies = int(found[1]) if found else word
+    if word in STATES and isinstance(word, str):
+        return word
+    if isinstance(copies, int) and not isinstance(copies, bool) and copies >= 1:
+        return copies
+    raise RequestError(
+        f"residency = {word!r}: allowed are cold, steady, harness and harness(R) with R copies of the weights, at "
+        f"least 1{did_you_mean(str(word), STATES)}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which conditions the kernels of a GPU run.
+
+    Attributes:
+        library: whose kernels; None for the default of the chip.
+        residency: what L2 holds when a kernel starts.
+        clock: one of `CLOCKS`.
+    """
+
+    library: str | None = None
+    residency: Residency = Residency()
+    clock: str = "burst"

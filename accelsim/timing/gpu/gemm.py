@@ -1,0 +1,183 @@
+"""Time of a GEMM on a GPU in closed form: waves of tiles beside a stream from memory, for one shape or many at once.
+
+The structure is that of tiled libraries: an output tile per thread block, a pipeline of depth steps in shared memory,
+waves of blocks over the SMs, splits of the depth where SMs would stand idle. What no data sheet says are the fifteen
+`accelsim.spec.calibration.GemmConstants`. Tile and split are the model's own minimum.
+
+Time grows with every dimension, but for three steps: a split is considered only while its tiles are fewer than two
+waves; a second row of tiles lets two SMs share what they fetch; and a residency by the harness's number of copies falls
+with that number. It is continuous in every rate, and never below the peak of a resource that the kernel draws on.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from accelsim.spec.calibration import GemmConstants, Residency
+from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Array, Machine, Shapes, Times, Traffic
+
+TILES: Final = ((16, 64), (64, 64), (128, 128), (128, 256), (256, 128))
+"""Output tiles (rows, columns); more of them gain little on measured tables."""
+
+SPLITS: Final = (1, 2, 3, 4, 6, 8, 16)
+CANDIDATES: Final = tuple((tile, split) for tile in TILES for split in SPLITS)
+MAX_STAGES: Final = 8
+MMA_DEPTH: Final = 16
+"""Depth of one matrix instruction: accumulators are read and written once per that many products."""
+
+RESIDENCY_POWER: Final = 4
+"""How sharply the part of an operand that L2 still holds falls where the reuse distance passes its usable size."""
+
+HARNESS_COPIES: Final = 5
+CHUNK: Final = 500
+"""Points priced together: temporaries of all candidates then stay in the processor's cache."""
+
+_TM, _TN, _SPLIT = (
+    np.array([float(value) for value in values])
+    for values in zip(*((*tile, split) for tile, split in CANDIDATES), strict=True)
+)
+_PER_TILE: Final = len(SPLITS)
+_SPLITS: Final = np.array(SPLITS, dtype=float)
+
+
+def price(
+    shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency, clock: str = "burst"
+) -> Times:
+    """Times of all points, each with its fastest tile and split.
+
+    Args:
+        shapes: the products.
+        machine: the chip.
+        constants: of the chip and its library.
+        residency: what L2 holds at the start.
+        clock: "burst" for a kernel on a cool chip, "sustained" for the same kernel without end.
+    """
+    if len(shapes) <= CHUNK:
+        return _price(shapes, machine, constants, residency, clock)
+    parts = (shapes.part(start, start + CHUNK) for start in range(0, len(shapes), CHUNK))
+    return Times.joined([_price(part, machine, constants, residency, clock) for part in parts])
+
+
+def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency, clock: str) -> Times:
+    c, hz, sms = constants, machine.clock_hz, machine.sms
+    first, second, step = shapes.staged_first, shapes.staged_second, shapes.step
+    stage = (_TM * first + _TN * second) * step
+    possible = (machine.shared_bytes >= 2 * stage) & (machine.registers_bytes >= _TM * _TN * ACCUMULATOR_BYTES)
+    possible |= np.arange(len(CANDIDATES)) < _PER_TILE  # the smallest tile runs anywhere
+    room = np.clip(machine.shared_bytes // (2 * stage), 1, machine.max_tiles)
+    stages = np.clip(machine.shared_bytes // stage, 1, MAX_STAGES)
+
+    tiles_m, fetches_m = (_by_tile(counts) for counts in _rows_of_tiles(shapes, machine.sharing))
+    tiles = tiles_m * _by_tile([np.ceil(shapes.n / tn) for _, tn in TILES]) * _SPLIT
+    active = np.minimum(tiles, sms)
+    rounds = tiles / sms
+    whole = np.ceil(rounds)
+    waves = whole - c.recovered_tail * (whole - np.maximum(rounds, 1.0))
+    resident = np.minimum(waves, room)
+    steps = np.tile(np.ceil(shapes.k[:, None] / (_SPLITS * step)), len(TILES))
+
+    # bytes per clock that an SM can have of L2: its own port, or its share of the whole
+    supply = np.minimum(machine.port_bytes_per_clock, machine.l2_bytes_per_clock / active) * hz
+    # one fetched copy of the second operand serves the tiles below each other, if there are any
+    fetched = (_TM * first + _TN * second * (fetches_m / tiles_m)) * step
+    products = _TM * _TN * step
+    # per depth step: the matrix unit, the port of shared memory, that of registers, the lanes that widen operands
+    unit = np.maximum(
+        2 * products / (machine.flops_per_clock * c.matrix_efficiency),
+        np.maximum(
+            (1 + machine.operand_reads) * fetched / machine.shared_bytes_per_clock,
+            np.maximum(
+                2 * ACCUMULATOR_BYTES * products / MMA_DEPTH / machine.register_bytes_per_clock,
+                (_TM * shapes.widen_first + _TN * shapes.widen_second) * step / machine.vector_flops_per_clock,
+            ),
+        ),
+    )
+    hidden = np.maximum(c.loaded_latency_s / stages, c.issue_s)
+    pace = np.maximum(np.maximum(unit / hz, fetched / (supply * c.l2_efficiency)), hidden / resident)
+    stored = (_TM * _TN) * (shapes.output_bytes / shapes.outputs)[:, None]
+    sm = waves * (steps * pace + c.epilogue * stored / supply + c.tile_start_s / resident)
+
+    moved = traffic(shapes, machine.l2_bytes, c.usable_l2, residency)
+    direct, split_up = (stream_s(moved.read, written, machine, c) for written in (moved.written, 0 * moved.written))
+    memory = np.where(_SPLIT > 1, split_up[:, None], direct[:, None])
+    body = (sm**c.overlap + memory**c.overlap) ** (1 / c.overlap)
+    ideal = (2 * shapes.products / (machine.flops_per_clock * hz * sms))[:, None]
+    drop = c.clock_drop * (ideal / body) * (1.0 if clock == "sustained" else body / (body + c.clock_ramp_s))
+    reduction = np.where(_SPLIT > 1, _reduction_s(shapes, machine, c, moved), 0.0)
+    seconds = np.where(
+        possible & ((_SPLIT == 1) | (tiles < 2 * sms * _SPLIT)), c.launch_s + body * (1 + drop) + reduction, np.inf
+    )
+    best = np.argmin(seconds, axis=1)
+    at = (np.arange(len(best)), best)
+    return Times(
+        seconds=seconds[at], body=(body * (1 + drop))[at], clock=1 + drop[at], sm=sm[at], memory=memory[at],
+        reduction=reduction[at], candidate=best, tiles=tiles[at], waves=waves[at], resident=resident[at],
+        stages=stages[best], steps=steps[at], fetched=fetched[at], unit=(unit / hz)[at],
+        load=(fetched / (supply * c.l2_efficiency))[at], hidden=(hidden / resident)[at], read=moved.read,
+        written=moved.written, candidates=seconds,
+    )  # fmt: skip
+
+
+def traffic(shapes: Shapes, l2_bytes: float, usable_l2: float, residency: Residency) -> Traffic:
+    """Bytes from and to memory, less what L2 still holds from the run before."""
+    whole = shapes.first_bytes + shapes.second_bytes + shapes.output_bytes
+    usable = usable_l2 * l2_bytes
+
+    def missed(state: str | int, operand: Array) -> Array | float:
+        if state == "cold":
+            return 1.0
+        copies = copies_of(l2_bytes, operand) if state == "harness" else 1 if state == "steady" else int(state)
+        ratio = ((whole + (copies - 1) * operand) / usable) ** RESIDENCY_POWER
+        return ratio / (1 + ratio)
+
+    return Traffic(
+        shapes.second_bytes * missed(residency.weights, shapes.second_bytes)
+        + shapes.first_bytes * missed(residency.activations, shapes.first_bytes),
+        shapes.output_bytes * missed(residency.output, shapes.output_bytes),
+    )
+
+
+def copies_of(l2_bytes: float, operand: Array, most: int = HARNESS_COPIES) -> Array:
+    """Copies of an operand that the harness of the public tables goes through: enough to fill L2, `most` at most."""
+    return np.clip(np.ceil(l2_bytes / operand), 1, most)
+
+
+def stream_s(read: Array, written: Array, machine: Machine, constants: GemmConstants) -> Array:
+    """Seconds to move so many bytes: at what kernels reach of a plain stream from the DRAM, after a ramp."""
+    total = read + written
+    share = machine.streaming(np.divide(read, total, out=np.ones_like(total), where=total > 0))
+    rate = machine.memory_bytes_per_s * share * constants.memory_efficiency
+    half = constants.ramp_s * rate
+    return total / rate + constants.ramp_s * np.divide(total, total + half, out=np.zeros_like(total), where=total > 0)
+
+
+def _reduction_s(shapes: Shapes, machine: Machine, c: GemmConstants, moved: Traffic) -> Array:
+    """Partial results in fp32, written by every split and read again; what L2 cannot hold goes through memory."""
+    partial = ACCUMULATOR_BYTES * shapes.outputs[:, None] * _SPLIT
+    rate = min(machine.port_bytes_per_clock * machine.sms, machine.l2_bytes_per_clock) * machine.clock_hz
+    spilled = np.maximum(0.0, partial - machine.l2_bytes)
+    through = 2 * spilled + moved.written[:, None]
+    memory = machine.memory_bytes_per_s * machine.streaming(spilled / np.maximum(through, 1.0)) * c.memory_efficiency
+    found: Array = c.reduction_s + np.maximum((2 * partial + shapes.output_bytes[:, None]) / rate, through / memory)
+    return found
+
+
+def _rows_of_tiles(shapes: Shapes, sharing: int) -> tuple[list[Array], list[Array]]:
+    """By tile: tiles along m of all products, and how many of them fetch the second operand."""
+    found: dict[int, tuple[Array, Array]] = {}
+    for tm, _ in TILES:
+        if tm not in found:
+            tiles = np.ceil(shapes.rows / tm)
+            found[tm] = (
+                tiles.sum(axis=1) * shapes.copies,
+                np.ceil(tiles / sharing).sum(axis=1) * shapes.copies,
+            )
+    return [found[tm][0] for tm, _ in TILES], [found[tm][1] for tm, _ in TILES]
+
+
+def _by_tile(columns: list[Array]) -> npt.NDArray[np.float64]:
+    """[points, candidates] from one column per tile."""
+    return np.repeat(np.stack(columns, axis=1), _PER_TILE, axis=1)

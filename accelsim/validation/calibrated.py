@@ -1,0 +1,88 @@
+"""A calibration of one chip from a table of timed GEMMs."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from accelsim import catalog
+from accelsim.errors import RequestError
+from accelsim.evaluate.gemms import Kernels, kernels
+from accelsim.spec.calibration import Calibration, Errors, Fit, GemmConstants
+from accelsim.spec.device import GpuChip
+from accelsim.validation import tables
+from accelsim.validation.calibrate import HARNESS, RANGES, Rows, errors, few, fit, parts, possible
+
+LEAST_FULL = 150
+"""Rows, less those that are held back, that a fit of all constants asks for."""
+
+RULE = "held back: rows whose sha256 of repr(('held', kernel, m, n, k)) is a multiple of 4; all others are fitted"
+
+
+def calibrated(
+    file: str | PathLike[str], chip: str | PathLike[str] | GpuChip, *, library: str = "own", device: str | None = None,
+    kernel: str = "bfloat16", full: bool = False, source: str | None = None, default_for: tuple[str, ...] = (),
+) -> tuple[Calibration, int]:  # fmt: skip
+    """Constants of the GEMMs of a chip.
+
+    Args:
+        file: CSV with m, n, k, latency_ms, and possibly device and gemm_dtype; see `tables.read`.
+        chip: whose kernels were timed.
+        library: name and version of the kernels.
+        device: name of the chip in the file.
+        kernel: class of kernels in the file, one of `tables.KERNELS`.
+        full: fit all constants anew; else those that so many rows are enough for, beginning with the nearest
+            chip's.
+        source: of the file, its name if not given.
+        default_for: generations that take these constants where nothing fits better.
+
+    Returns:
+        The record, and how many rows were left out because the chip cannot be that fast.
+
+    Raises:
+        RequestError: too few rows, rows that do not identify the constants, or a file that cannot be read.
+    """
+    if kernel not in tables.KERNELS:
+        raise RequestError(f"kernel = {kernel!r}: allowed are {', '.join(tables.KERNELS)}")
+    made = kernels(chip, *tables.KERNELS[kernel])
+    found = tables.read(file, device, kernel)
+    usable = possible(found, made) if len(found) else np.zeros(0, dtype=bool)
+    to_fit, kept = parts(found.where(usable), kernel)
+    if full and len(to_fit) < LEAST_FULL:
+        raise RequestError(
+            f"{len(to_fit)} usable rows beside {len(kept)} held back: all {len(RANGES)} constants need {LEAST_FULL}; "
+            "without full, some are refitted and the others stay those of the nearest chip"
+        )
+    names = tuple(RANGES) if full else few(len(to_fit))
+    start = None if full else made.library.calibration.gemm
+    constants = fit(to_fit, made, names, start, *(() if full else (2,)))
+    record = Calibration(
+        name=f"{made.chip.name}-{library}", chip=made.chip.name, library=library, default_for=default_for,
+        source=f"{len(names)} constants fitted to {len(to_fit)} timed GEMMs"
+        + ("" if full else f", the others of {made.library.calibration.name}"),
+        status="derived",
+        gemm=constants,
+        provenance=Fit(
+            source=f"{source or Path(file).name}; {RULE}", status="measured", device=device or "", kernel=kernel,
+            fit=_errors(made, constants, to_fit), held=_errors(made, constants, kept),
+        ),
+    )  # fmt: skip
+    return record, int((~usable).sum())
+
+
+def again(name: str, file: str | PathLike[str]) -> Calibration:
+    """A shipped calibration, fitted anew to the same rows."""
+    record = catalog.calibration(name)
+    told = record.provenance
+    return calibrated(
+        file, record.chip, library=record.library, device=told.device, kernel=told.kernel, full=True,
+        source=told.source.partition("; held back")[0], default_for=record.default_for,
+    )[0]  # fmt: skip
+
+
+def _errors(made: Kernels, constants: GemmConstants, rows: Rows) -> Errors:
+    if not len(rows):
+        raise RequestError("no row is held back: a calibration is to be checked on rows that it was not fitted to")
+    return errors(made.price(rows.m, rows.n, rows.k, constants, HARNESS).seconds, rows.seconds)
