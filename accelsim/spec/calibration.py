@@ -23,12 +23,12 @@ class GemmConstants(Record):
     """Constants of GEMM kernels that no data sheet has; `accelsim.timing.gpu.gemm` says how they act.
 
     Attributes:
-        launch_s: launch and first byte of a kernel.
+        start_s: of a kernel, beyond the chip's `timing.launch`: its arguments, its first byte.
         tile_start_s: start of a thread block, unless other blocks of the SM hide it.
         matrix_efficiency: part of the nominal rate that the matrix unit sustains within a depth step.
         memory_efficiency: part of what plain streams draw from the memory (its DRAM surface) that kernels draw.
         ramp_s: a stream is at half of its rate after so long.
-        loaded_latency_s: of a depth step under load, from request to use.
+        loaded_latency_s: of a depth step under load, from request to use; never below `timing.memory_latency`.
         l2_efficiency: bytes that SMs take in per byte that L2 or their port delivers at its peak; above 1 where more
             SMs share a fetched copy than `sm.operand_sharing` says.
         overlap: exponent of the norm that joins the times of SMs and memory; infinite would be their maximum.
@@ -41,7 +41,7 @@ class GemmConstants(Record):
         clock_ramp_s: length of a kernel that sees half of that fall.
     """
 
-    launch_s: Time = Field(alias="launch")
+    start_s: Time = Field(alias="start")
     tile_start_s: Time = Field(alias="tile_start")
     matrix_efficiency: Part
     memory_efficiency: Part

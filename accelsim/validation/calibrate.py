@@ -34,7 +34,7 @@ class Range:
 
 
 RANGES: Final[dict[str, Range]] = {
-    "launch_s": Range(0.3e-6, 2e-6, 8e-6),
+    "start_s": Range(10e-9, 100e-9, 5e-6),
     "tile_start_s": Range(0.02e-6, 0.5e-6, 3e-6),
     "matrix_efficiency": Range(0.4, 0.88, 1.0),
     "memory_efficiency": Range(0.6, 0.9, 1.0),
@@ -52,7 +52,7 @@ RANGES: Final[dict[str, Range]] = {
 }
 
 FEW: Final = (
-    (30, ("launch_s", "matrix_efficiency", "memory_efficiency")),
+    (30, ("start_s", "matrix_efficiency", "memory_efficiency")),
     (60, ("l2_efficiency", "loaded_latency_s")),
     (150, ("tile_start_s", "recovered_tail")),
 )
@@ -194,7 +194,7 @@ def identifiable(rows: Rows, kernels: Kernels, names: Sequence[str]) -> None:
     needs = {
         "matrix_efficiency": ((compute > 1.5 * memory) & long, "bound by arithmetic (m, n and k above 2,000)"),
         "memory_efficiency": ((memory > 1.5 * compute) & long, "that stream weights (m up to 16, n x k above 30 M)"),
-        "launch_s": (rows.seconds < 15e-6, "below 15 us (m up to 64, n and k up to 2,000)"),
+        "start_s": (rows.seconds < 15e-6, "below 15 us (m up to 64, n and k up to 2,000)"),
         "clock_drop": ((compute > 1e-3) & (compute > 1.5 * memory), "of more than 1 ms, bound by arithmetic"),
     }
     for name in names:

@@ -28,13 +28,15 @@ from accelsim.spec.calibration import GemmConstants
 from accelsim.spec.device import GpuChip
 from accelsim.timing.gpu import gemm
 from accelsim.timing.gpu.gemm import CANDIDATES, MMA_DEPTH
-from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Times
+from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Machine, Shapes, Times
 
 CONSTANTS = (
     "sm.count",
     "sm.max_tiles",
     "clock.sm.frequency",
     "peak",
+    "timing.launch",
+    "timing.memory_latency",
     "sm.shared",
     "sm.shared_bandwidth",
     "sm.registers",
@@ -73,31 +75,31 @@ class _Chosen:
     word: str | None
 
     @staticmethod
-    def of(times: Times) -> _Chosen:
-        (tile, split) = CANDIDATES[int(times.candidate[0])]
-        limit, word = _limit(times)
-        loop = float(times.waves[0] * times.steps[0])
+    def of(times: Times, shapes: Shapes, machine: Machine, constants: GemmConstants) -> _Chosen:
+        tile, split = CANDIDATES[int(times.candidate[0])]
+        loop, fetched = float(times.waves[0] * times.steps[0]), float(times.fetched[0])
+        cycles = gemm.unit_cycles(*tile, fetched, shapes, machine, constants)
         natural = {
-            TENSOR: loop * float(times.unit[0]),
-            L2: loop * float(times.load[0]),
+            TENSOR: loop * cycles.matrix / machine.clock_hz,
+            REGISTER: loop * cycles.registers / machine.clock_hz,
+            SHARED: loop * cycles.shared / machine.clock_hz,
+            VECTOR: loop * cycles.lanes / machine.clock_hz,
+            _way(times, machine): loop * float(times.load[0]),
             MEMORY: float(times.memory[0]),
         }
+        limit = max(natural, key=lambda name: natural[name])
+        # beside memory and the units there is what hides in between: latency, the issue of steps, the start of tiles
+        waits = limit != MEMORY and natural[limit] < float(times.sm[0]) / 2
         return _Chosen(
             tile, split, int(times.tiles[0]), int(times.steps[0]), int(times.stages[0]), float(times.waves[0]),
-            float(times.body[0]), float(times.reduction[0]), float(times.fetched[0]), natural, limit, word,
+            float(times.body[0]), float(times.reduction[0]), fetched, natural, limit, "pipeline" if waits else None,
         )  # fmt: skip
 
 
-def _limit(times: Times) -> tuple[str, str | None]:
-    """The resource that sets the pace, and another word for it where its rate is not the reason."""
-    if times.memory[0] >= times.sm[0] and times.read[0] + times.written[0] > 0:
-        return MEMORY, None
-    unit, load, hidden = (float(column[0]) for column in (times.unit, times.load, times.hidden))
-    if times.waves[0] * times.steps[0] * max(unit, load, hidden) < times.sm[0] / 2:
-        return L2, "pipeline"
-    if hidden > max(unit, load):
-        return L2, "pipeline"
-    return (TENSOR, None) if unit >= load else (L2, None)
+def _way(times: Times, machine: Machine) -> str:
+    """What is narrower between L2 and the SMs: their ports, or L2 itself."""
+    active = min(float(times.tiles[0]), machine.sms)
+    return L2_PORT if machine.port_bytes_per_clock < machine.l2_bytes_per_clock / active else L2
 
 
 def kernel(
@@ -117,8 +119,9 @@ def kernel(
     constants = library.calibration.constants(first, second)
     conditions = library.conditions
     figures = machine(chip, pair, memory)
-    times = gemm.price(shapes(size, pair), figures, constants, conditions.residency, conditions.clock)
-    chosen = _Chosen.of(times)
+    point = shapes(size, pair)
+    times = gemm.price(point, figures, constants, conditions.residency, conditions.clock)
+    chosen = _Chosen.of(times, point, figures, constants)
     label = f"gemm/{chosen.tile[0]}x{chosen.tile[1]}" + (f"/split-{chosen.split}" if chosen.split > 1 else "")
     rule = f"{label}@{library.label}"
     make = _Phases(chip, pair, size, memory, resources, constants, chosen, rule)
@@ -135,7 +138,7 @@ def kernel(
     return Kernel(
         name=op.name,
         operator=op,
-        launch_s=constants.launch_s,
+        launch_s=chip.timing.launch_s + constants.start_s,
         phases=tuple(phases),
         events=energy_events(phases, op, pair, added),
         priced_by=label + pair.label(first, second) + beside.label + f"@{library.label}",

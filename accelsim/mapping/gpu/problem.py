@@ -128,5 +128,7 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
         l2_bytes=chip.l2.capacity_bytes,
         l2_bytes_per_clock=chip.l2.bytes_per_clock,
         memory_bytes_per_s=chip.memory.bandwidth_bytes_per_s,
+        launch_s=chip.timing.launch_s,
+        latency_s=chip.timing.memory_latency_s,
         streaming=memory.streamings,
     )

@@ -11,7 +11,8 @@ with that number. It is continuous in every rate, and never below the peak of a 
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -83,19 +84,9 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
     supply = np.minimum(machine.port_bytes_per_clock, machine.l2_bytes_per_clock / active) * hz
     # one fetched copy of the second operand serves the tiles below each other, if there are any
     fetched = (_TM * first + _TN * second * (fetches_m / tiles_m)) * step
-    products = _TM * _TN * step
-    # per depth step: the matrix unit, the port of shared memory, that of registers, the lanes that widen operands
-    unit = np.maximum(
-        2 * products / (machine.flops_per_clock * c.matrix_efficiency),
-        np.maximum(
-            (1 + machine.operand_reads) * fetched / machine.shared_bytes_per_clock,
-            np.maximum(
-                2 * ACCUMULATOR_BYTES * products / MMA_DEPTH / machine.register_bytes_per_clock,
-                (_TM * shapes.widen_first + _TN * shapes.widen_second) * step / machine.vector_flops_per_clock,
-            ),
-        ),
-    )
-    hidden = np.maximum(c.loaded_latency_s / stages, c.issue_s)
+    cycles = unit_cycles(_TM, _TN, fetched, shapes, machine, c)
+    unit = np.maximum(np.maximum(cycles.matrix, cycles.registers), np.maximum(cycles.shared, cycles.lanes))
+    hidden = np.maximum(max(c.loaded_latency_s, machine.latency_s) / stages, c.issue_s)
     pace = np.maximum(np.maximum(unit / hz, fetched / (supply * c.l2_efficiency)), hidden / resident)
     stored = (_TM * _TN) * (shapes.output_bytes / shapes.outputs)[:, None]
     sm = waves * (steps * pace + c.epilogue * stored / supply + c.tile_start_s / resident)
@@ -108,7 +99,9 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
     drop = c.clock_drop * (ideal / body) * (1.0 if clock == "sustained" else body / (body + c.clock_ramp_s))
     reduction = np.where(_SPLIT > 1, _reduction_s(shapes, machine, c, moved), 0.0)
     seconds = np.where(
-        possible & ((_SPLIT == 1) | (tiles < 2 * sms * _SPLIT)), c.launch_s + body * (1 + drop) + reduction, np.inf
+        possible & ((_SPLIT == 1) | (tiles < 2 * sms * _SPLIT)),
+        machine.launch_s + c.start_s + body * (1 + drop) + reduction,
+        np.inf,
     )
     best = np.argmin(seconds, axis=1)
     at = (np.arange(len(best)), best)
@@ -119,6 +112,36 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
         load=(fetched / (supply * c.l2_efficiency))[at], hidden=(hidden / resident)[at], read=moved.read,
         written=moved.written, candidates=seconds,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """Cycles of a depth step on each unit of an SM: the matrix unit, registers, shared memory, and vector lanes."""
+
+    matrix: Any
+    registers: Any
+    shared: Any
+    lanes: Any
+
+
+def unit_cycles(tm: Any, tn: Any, fetched: Any, shapes: Shapes, machine: Machine, constants: GemmConstants) -> Cycles:
+    """What a depth step of a tile asks of the units of its SM.
+
+    Args:
+        tm: rows of the tile, a number or an array, as are the next two.
+        tn: columns of the tile.
+        fetched: bytes of the step.
+        shapes: the products.
+        machine: the chip.
+        constants: of the kernels.
+    """
+    products = tm * tn * shapes.step
+    return Cycles(
+        2 * products / (machine.flops_per_clock * constants.matrix_efficiency),
+        2 * ACCUMULATOR_BYTES * products / MMA_DEPTH / machine.register_bytes_per_clock,
+        (1 + machine.operand_reads) * fetched / machine.shared_bytes_per_clock,
+        (tm * shapes.widen_first + tn * shapes.widen_second) * shapes.step / machine.vector_flops_per_clock,
+    )
 
 
 def traffic(shapes: Shapes, l2_bytes: float, usable_l2: float, residency: Residency) -> Traffic:

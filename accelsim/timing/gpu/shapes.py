@@ -36,6 +36,8 @@ class Machine:
         l2_bytes: capacity.
         l2_bytes_per_clock: of the whole chip.
         memory_bytes_per_s: peak.
+        launch_s: from one kernel to the next.
+        latency_s: first byte of a read that misses L2.
         streaming: share of the peak that plain streams reach, by the share of reads among the bytes.
     """
 
@@ -54,6 +56,8 @@ class Machine:
     l2_bytes: float
     l2_bytes_per_clock: float
     memory_bytes_per_s: float
+    launch_s: float
+    latency_s: float
     streaming: Callable[[Array], Array]
 
 
