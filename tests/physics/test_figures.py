@@ -39,7 +39,7 @@ LIMITS: dict[str, tuple[str, dict[str, float], str, dict[str, Any]]] = {
     "l2": ("cache", {"l2.bandwidth": 1e-3}, "matmul", MATMUL),
     "memory": ("memory", {"memory.bandwidth": 1e-3}, "matmul", MATMUL),
     "launch": ("launch", {"timing.launch": 1e3}, "matmul", MATMUL),
-    "latency": ("memory", {"timing.memory_latency": 1e3}, "matmul", MATMUL),
+    "latency": ("pipeline", {"timing.memory_latency": 1e3}, "matmul", MATMUL),
 }
 
 

@@ -84,7 +84,7 @@ class _Chosen:
             REGISTER: loop * cycles.registers / machine.clock_hz,
             SHARED: loop * cycles.shared / machine.clock_hz,
             VECTOR: loop * cycles.lanes / machine.clock_hz,
-            _way(times, machine): loop * float(times.load[0]),
+            _way(times, machine): float(times.load[0]),
             MEMORY: float(times.memory[0]),
         }
         limit = max(natural, key=lambda name: natural[name])

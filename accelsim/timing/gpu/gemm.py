@@ -80,16 +80,21 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
     resident = np.minimum(waves, room)
     steps = np.tile(np.ceil(shapes.k[:, None] / (_SPLITS * step)), len(TILES))
 
-    # bytes per clock that an SM can have of L2: its own port, or its share of the whole
-    supply = np.minimum(machine.port_bytes_per_clock, machine.l2_bytes_per_clock / active) * hz
     # one fetched copy of the second operand serves the tiles below each other, if there are any
     fetched = (_TM * first + _TN * second * (fetches_m / tiles_m)) * step
     cycles = unit_cycles(_TM, _TN, fetched, shapes, machine, c)
     unit = np.maximum(np.maximum(cycles.matrix, cycles.registers), np.maximum(cycles.shared, cycles.lanes))
     hidden = np.maximum(max(c.loaded_latency_s, machine.latency_s) / stages, c.issue_s)
-    pace = np.maximum(np.maximum(unit / hz, fetched / (supply * c.l2_efficiency)), hidden / resident)
+    port = machine.port_bytes_per_clock * hz
+    # ports idle with their SMs in the last wave, L2 does not
+    pace = np.maximum(np.maximum(unit / hz, fetched / (port * c.l2_efficiency)), hidden / resident)
+    load = np.maximum(
+        waves * steps * fetched / (port * c.l2_efficiency),
+        tiles * steps * fetched / (machine.l2_bytes_per_clock * hz * c.l2_efficiency),
+    )
     stored = (_TM * _TN) * (shapes.output_bytes / shapes.outputs)[:, None]
-    sm = waves * (steps * pace + c.epilogue * stored / supply + c.tile_start_s / resident)
+    supply = np.minimum(machine.port_bytes_per_clock, machine.l2_bytes_per_clock / active) * hz
+    sm = np.maximum(waves * steps * pace, load) + waves * (c.epilogue * stored / supply + c.tile_start_s / resident)
 
     moved = traffic(shapes, machine.l2_bytes, c.usable_l2, residency)
     direct, split_up = (stream_s(moved.read, written, machine, c) for written in (moved.written, 0 * moved.written))
@@ -109,7 +114,7 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
         seconds=seconds[at], body=(body * (1 + drop))[at], clock=1 + drop[at], sm=sm[at], memory=memory[at],
         reduction=reduction[at], candidate=best, tiles=tiles[at], waves=waves[at], resident=resident[at],
         stages=stages[best], steps=steps[at], fetched=fetched[at], unit=(unit / hz)[at],
-        load=(fetched / (supply * c.l2_efficiency))[at], hidden=(hidden / resident)[at], read=moved.read,
+        load=load[at], hidden=(hidden / resident)[at], read=moved.read,
         written=moved.written, candidates=seconds,
     )  # fmt: skip
 

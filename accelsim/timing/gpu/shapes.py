@@ -162,7 +162,7 @@ class Times:
         steps: depth steps of a block.
         fetched: bytes that one block fetches in a step.
         unit: seconds of a step on the units of an SM.
-        load: seconds of a step on the way from L2.
+        load: seconds of all steps on the way from L2.
         hidden: seconds of a step that latency and issue ask for.
         read: bytes from memory.
         written: bytes to memory.
