@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -10,24 +11,69 @@ import typer
 from accelsim.cli.common import JsonOption, app, console, print_json
 
 if TYPE_CHECKING:
-    from accelsim.validation import pim, published
+    from accelsim.validation import gpu, pim, published
 
 
 @app.command()
 def validate(
     *,
     family: Annotated[
-        Literal["pim", "ipu", "fpga", "tsp"], typer.Option(help="Which figures; those of GPUs: docs/validation.md.")
+        Literal["gpu", "pim", "ipu", "fpga", "tsp"],
+        typer.Option(help="Which figures; attention and the like of GPUs: docs/validation.md."),
     ],
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="With gpu: the folder of measured tables (tests/validation/README.md).", show_default=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute every case of a reference again, and print its figure, ours and the difference."""
+    if family == "gpu":
+        _gpu(tables, as_json)
+        return
     found = import_module(f"accelsim.validation.{family}").rows()
     if as_json:
         document = _cycles_document if family == "pim" else _document
         print_json("validate", {"family": family, "rows": [document(row) for row in found]})
         return
     console().print(_cycles_table(found) if family == "pim" else _table(found))
+
+
+def _gpu(folder: Path | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from accelsim.errors import RequestError
+    from accelsim.validation import gpu
+
+    if folder is None:
+        raise RequestError("validate --family gpu needs --tables FOLDER: the measured tables are not part of accelsim")
+    found = gpu.rows(folder)
+    if as_json:
+        rows = [{**asdict(row), "met": row.met, "beats": row.beats} for row in found]
+        print_json("validate", {"family": "gpu", "rows": rows})
+        return
+    console().print(_gpu_table(found))
+
+
+def _gpu_table(found: tuple[gpu.Row, ...]) -> str:
+    """Errors in per cent: mean, median, 90th percentile and the summed time over the measured one."""
+
+    def cells(score: gpu.Score) -> str:
+        return f"{score.mean:5.1f} {score.median:5.1f} {score.p90:5.1f} {score.total:6.3f}"
+
+    heading = f"{'mean':>5} {'med':>5} {'p90':>5} {'sum':>6}"
+    lines = [
+        f"{'':<58}{'ours':<25}{'<20 %':>7}  {'roofline + 2 fitted':<25}{'roofline':<25}asked",
+        f"{'on':<14} {'what':<36} {'rows':>4}  {heading} {'':>7}  {heading}  {heading}",
+    ]
+    for row in found:
+        asked = "" if row.asked is None else f"{row.asked[0]:g}|{row.asked[1]:g}" + ("" if row.met else " no")
+        better = "" if row.beats else "  (the fitted roofline is nearer)"
+        lines.append(
+            f"{row.on:<14} {row.what:<36} {row.rows:>4}  {cells(row.ours)} {row.ours.within:>7.0f}  "
+            f"{cells(row.fitted)}  {cells(row.roofline)}  {asked}{better}"
+        )
+    return "\n".join(lines)
 
 
 def _cycles_document(row: pim.Row) -> dict[str, object]:

@@ -54,7 +54,7 @@ RANGES: Final[dict[str, Range]] = {
 FEW: Final = (
     (30, ("start_s", "matrix_efficiency", "memory_efficiency")),
     (60, ("l2_efficiency", "loaded_latency_s")),
-    (150, ("tile_start_s", "recovered_tail")),
+    (150, ("tile_start_s", "recovered_tail", "clock_drop")),
 )
 """Rows that it takes to refit further constants, beginning with another chip's."""
 
