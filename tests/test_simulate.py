@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,10 +70,45 @@ def test_a_prompt_beyond_the_context_warns_and_runs() -> None:
     assert any("1028 tokens exceed the 1024 positions" in warning for warning in run.warnings)
 
 
-def test_every_result_says_uncalibrated() -> None:
-    assert any(
-        w.startswith("uncalibrated") for w in accelsim.simulate("gpt2", "h100-sxm", prompt=8, generate=1).warnings
-    )
+@pytest.mark.parametrize(
+    ("chip", "start"),
+    [("h100-sxm", "calibrated: bf16 GEMMs by trtllm-1.3 on h100-sxm"),
+     ("h100-pcie", "uncalibrated: no kernel of this chip was measured; GEMMs by trtllm-1.3 on h100-sxm"),
+     ("v100", "uncalibrated: no kernel of this chip was measured; GEMMs by trtllm-1.0 on a100-sxm-80gb"),
+     ("mi300x", "uncalibrated: ")],
+)  # fmt: skip
+def test_every_result_says_what_its_constants_come_from(chip: str, start: str) -> None:
+    run = accelsim.simulate("gpt2", chip, prompt=8, generate=1)
+    assert any(warning.startswith(start) for warning in run.warnings)
+
+
+def test_library_residency_and_clock_change_the_answer_and_are_told() -> None:
+    def seconds(**more: Any) -> float:
+        run = accelsim.simulate_operator("matmul", m=16, n=4096, k=1024, on="h100-sxm", **more)
+        return float(run.summary["total_time_s"])
+
+    assert seconds(residency="steady") < seconds()
+    assert seconds(residency={"weights": "steady"}) < seconds()
+    assert seconds(clock="sustained") > seconds()
+    assert seconds(library="trtllm-1.0") != seconds()
+    run = accelsim.simulate("gpt2", "h100-sxm", prompt=8, generate=1, library="trtllm-1.0", clock="sustained")
+    assert (run.request.library, run.request.residency, run.request.clock) == ("trtllm-1.0", "cold", "sustained")
+    assert run.operators["priced_by"].str.contains("@a100-sxm-80gb-trtllm-1.0").any()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [({"library": "cublas"}, "no library named 'cublas'"), ({"residency": "hot"}, "residency = 'hot': allowed are"),
+     ({"clock": "boost"}, "clock = 'boost': allowed are burst, sustained")],
+)  # fmt: skip
+def test_conditions_that_do_not_exist_are_refused(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(AccelsimError, match=message):
+        accelsim.simulate("gpt2", "h100-sxm", prompt=8, generate=1, **more)
+
+
+def test_conditions_are_those_of_gpus() -> None:
+    with pytest.raises(AccelsimError, match="library, residency and clock are conditions of GPU kernels"):
+        accelsim.simulate("gpt2", "groq-lpu-8", prompt=8, generate=2, clock="sustained")
 
 
 def test_logits_of_all_positions_cost_more() -> None:

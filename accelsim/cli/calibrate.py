@@ -23,6 +23,9 @@ def calibrate(
     default_for: Annotated[
         list[str], typer.Option(help="Generations that take these constants by default; repeatable.")
     ] = [],  # noqa: B006 - typer copies it
+    formats: Annotated[
+        list[str], typer.Option(help="Further classes of kernels to fit, such as fp8; repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
     out: Annotated[Path | None, typer.Option(help="File to write; else it is printed.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -32,7 +35,7 @@ def calibrate(
 
     record, impossible = calibrated(
         file, chip, library=library, device=device, kernel=kernel, full=full, source=source,
-        default_for=tuple(default_for),
+        default_for=tuple(default_for), formats=tuple(formats),
     )  # fmt: skip
     if impossible:
         say(f"{impossible} rows are faster than {record.chip} can be, and were left out")

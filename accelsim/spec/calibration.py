@@ -85,22 +85,22 @@ class Fit(Sourced):
 
 
 class FormatConstants(Record):
-    """What differs for another pair of operand formats.
+    """Constants of another class of kernels.
 
     Attributes:
+        kernel: name of the class, such as fp8.
         operands: activation and weight formats.
         prepass_s: fixed time of the kernel that quantises the activations before the product; 0 for none.
         prepass_bytes: bytes that it moves per activation element.
-        matrix_efficiency: in place of the chip's.
-        memory_efficiency: in place of the chip's.
+        gemm: of the product; a reduction as long as a millisecond means that these kernels split nothing.
         provenance: of these constants.
     """
 
+    kernel: str
     operands: tuple[str, str]
     prepass_s: Time = Field(alias="prepass")
     prepass_bytes: Annotated[float, Field(ge=0)]
-    matrix_efficiency: Part
-    memory_efficiency: Part
+    gemm: GemmConstants
     provenance: Fit
 
 
@@ -128,13 +128,10 @@ class Calibration(Description):
     def constants(self, activation: str, weight: str) -> GemmConstants:
         """Those of a pair of formats; the 16-bit ones where the pair has none of its own."""
         row = self.row(activation, weight)
-        if row is None:
-            return self.gemm
-        changed = {"matrix_efficiency": row.matrix_efficiency, "memory_efficiency": row.memory_efficiency}
-        return self.gemm.model_copy(update=changed)
+        return self.gemm if row is None else row.gemm
 
     def row(self, activation: str, weight: str) -> FormatConstants | None:
-        """What differs for a pair of formats, if anything."""
+        """The first class of kernels for a pair of formats, if the pair has any of its own."""
         return next((row for row in self.format if row.operands == (activation, weight)), None)
 
 

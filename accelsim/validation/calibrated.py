@@ -10,9 +10,9 @@ import numpy as np
 from accelsim import catalog
 from accelsim.errors import RequestError
 from accelsim.evaluate.gemms import Kernels, kernels
-from accelsim.spec.calibration import Calibration, Errors, Fit, GemmConstants
+from accelsim.spec.calibration import Calibration, Errors, Fit, FormatConstants, GemmConstants
 from accelsim.spec.device import GpuChip
-from accelsim.validation import tables
+from accelsim.validation import quantised, tables
 from accelsim.validation.calibrate import HARNESS, RANGES, Rows, errors, few, fit, parts, possible
 
 LEAST_FULL = 150
@@ -24,6 +24,7 @@ RULE = "held back: rows whose sha256 of repr(('held', kernel, m, n, k)) is a mul
 def calibrated(
     file: str | PathLike[str], chip: str | PathLike[str] | GpuChip, *, library: str = "own", device: str | None = None,
     kernel: str = "bfloat16", full: bool = False, source: str | None = None, default_for: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (),
 ) -> tuple[Calibration, int]:  # fmt: skip
     """Constants of the GEMMs of a chip.
 
@@ -37,6 +38,7 @@ def calibrated(
             chip's.
         source: of the file, its name if not given.
         default_for: generations that take these constants where nothing fits better.
+        formats: further classes of kernels in the file, whose constants follow those of `kernel`.
 
     Returns:
         The record, and how many rows were left out because the chip cannot be that fast.
@@ -44,8 +46,9 @@ def calibrated(
     Raises:
         RequestError: too few rows, rows that do not identify the constants, or a file that cannot be read.
     """
-    if kernel not in tables.KERNELS:
-        raise RequestError(f"kernel = {kernel!r}: allowed are {', '.join(tables.KERNELS)}")
+    for name in (kernel, *formats):
+        if name not in tables.KERNELS:
+            raise RequestError(f"kernel = {name!r}: allowed are {', '.join(tables.KERNELS)}")
     made = kernels(chip, *tables.KERNELS[kernel])
     found = tables.read(file, device, kernel)
     usable = possible(found, made) if len(found) else np.zeros(0, dtype=bool)
@@ -58,6 +61,7 @@ def calibrated(
     names = tuple(RANGES) if full else few(len(to_fit))
     start = None if full else made.library.calibration.gemm
     constants = fit(to_fit, made, names, start, *(() if full else (2,)))
+    told = source or Path(file).name
     record = Calibration(
         name=f"{made.chip.name}-{library}", chip=made.chip.name, library=library, default_for=default_for,
         source=f"{len(names)} constants fitted to {len(to_fit)} timed GEMMs"
@@ -65,9 +69,10 @@ def calibrated(
         status="derived",
         gemm=constants,
         provenance=Fit(
-            source=f"{source or Path(file).name}; {RULE}", status="measured", device=device or "", kernel=kernel,
+            source=f"{told}; {RULE}", status="measured", device=device or "", kernel=kernel,
             fit=_errors(made, constants, to_fit), held=_errors(made, constants, kept),
         ),
+        format=tuple(_format(file, made, constants, device, name, told) for name in formats),
     )  # fmt: skip
     return record, int((~usable).sum())
 
@@ -79,7 +84,27 @@ def again(name: str, file: str | PathLike[str]) -> Calibration:
     return calibrated(
         file, record.chip, library=record.library, device=told.device, kernel=told.kernel, full=True,
         source=told.source.partition("; held back")[0], default_for=record.default_for,
+        formats=tuple(row.kernel for row in record.format),
     )[0]  # fmt: skip
+
+
+def _format(
+    file: str | PathLike[str], base: Kernels, constants: GemmConstants, device: str | None, kernel: str, told: str
+) -> FormatConstants:
+    operands = tables.KERNELS[kernel]
+    made = kernels(base.chip, *operands)
+    found = tables.read(file, device, kernel)
+    to_fit, kept = parts(found.where(possible(found, made)), kernel)
+    if len(to_fit) < LEAST_FULL or not len(kept):
+        raise RequestError(f"{kernel}: {len(to_fit)} usable rows beside {len(kept)} held back; {LEAST_FULL} are needed")
+    best = quantised.fit(to_fit, made, constants)
+    fitted, held = (errors(best.seconds(made, rows), rows.seconds) for rows in (to_fit, kept))
+    return FormatConstants.model_construct(
+        kernel=kernel, operands=operands, prepass_s=best.prepass_s, prepass_bytes=best.prepass_bytes, gemm=best.gemm,
+        provenance=Fit(
+            source=f"{told}; {RULE}", status="measured", device=device or "", kernel=kernel, fit=fitted, held=held
+        ),
+    )  # fmt: skip
 
 
 def _errors(made: Kernels, constants: GemmConstants, rows: Rows) -> Errors:

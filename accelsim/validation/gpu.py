@@ -20,6 +20,7 @@ from accelsim.evaluate.gemms import Kernels, kernels
 from accelsim.spec.calibration import Calibration, Conditions, GemmConstants, Residency
 from accelsim.validation import tables
 from accelsim.validation.calibrate import HARNESS, Rows, few, fit, parts
+from accelsim.validation.quantised import Quantised
 
 Array = npt.NDArray[np.float64]
 
@@ -55,6 +56,10 @@ ASKED: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
     ("a100-sxm-80gb", "Llama-2-7B projections (Vidur)"): (11, 8.5),
     ("h100-sxm", "Llama-2-7B projections (Vidur)"): (11, 8.5),
     ("h200-sxm", "sustained, m > 2048"): (8, 6),
+    **{(chip, "fp8"): (7, 5) for chip in ("h100-sxm", "h200-sxm", "b200-sxm")},
+    **{(chip, "fp8_block"): (10, 7) for chip in ("h100-sxm", "h200-sxm", "b200-sxm", "l40s")},
+    ("b200-sxm", "nvfp4"): (10, 7),
+    **{("a100-sxm-80gb", kernel): (15, 11) for kernel in ("int8_wo", "int4_wo")},
 }
 """Mean and median errors in per cent that the project asks for."""
 
@@ -144,6 +149,7 @@ def _rows(folder: Path) -> Iterator[Row]:
         for band, (least, most) in BANDS.items():
             yield _row(made, f"bf16 GEMM, {band}, all rows", found.where((least <= found.m) & (found.m <= most)), base)
         yield from _borrowed(made, record, to_fit, kept, base)
+        yield from _formats(folder, record)
     for chip, name in (("a100-sxm-80gb", "a100"), ("h100-sxm", "h100")):
         yield _row(
             kernels(chip, "fp16"), "Llama-2-7B projections (Vidur)", _layers(folder, name), baselines[chip],
@@ -174,11 +180,26 @@ def _borrowed(made: Kernels, record: Calibration, to_fit: Rows, kept: Rows, base
         yield _row(made, f"{count} rows from {origin.chip}", kept, base, constants=constants)
 
 
+def _formats(folder: Path, record: Calibration) -> Iterator[Row]:
+    """Other classes of kernels of the same library, the pass over their activations included."""
+    for row in record.format:
+        made = kernels(record.chip, *row.operands)
+        found = tables.read(folder / GEMMS, record.provenance.device, row.kernel)
+        to_fit, kept = parts(found, row.kernel)
+        base = _baseline(made, to_fit)
+        for what, some in ((row.kernel, kept), (f"{row.kernel}, fitted rows", to_fit)):
+            ours = Quantised.of(row).seconds(made, some)
+            yield _scored(made, what, some, ours, base)
+
+
 def _row(
     made: Kernels, what: str, found: Rows, base: Array, residency: Residency = HARNESS,
     constants: GemmConstants | None = None,
 ) -> Row:  # fmt: skip
-    ours = made.price(found.m, found.n, found.k, constants, residency).seconds
+    return _scored(made, what, found, made.price(found.m, found.n, found.k, constants, residency).seconds, base)
+
+
+def _scored(made: Kernels, what: str, found: Rows, ours: Array, base: Array) -> Row:
     roof = _roofline(made, found)
     return Row(
         made.chip.name, what, len(found), Score.of(ours, found.seconds),

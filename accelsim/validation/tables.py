@@ -10,13 +10,17 @@ from typing import Final
 
 from accelsim import units
 from accelsim.errors import RequestError
-from accelsim.spec.calibration import Calibration, Errors, GemmConstants
+from accelsim.spec.calibration import Calibration, Errors, Fit, GemmConstants
 from accelsim.validation.calibrate import Rows
 
 KERNELS: Final[Mapping[str, tuple[str, str]]] = {
     "bfloat16": ("bf16", "bf16"),
     "float16": ("fp16", "fp16"),
     "fp8": ("fp8_e4m3", "fp8_e4m3"),
+    "fp8_block": ("fp8_e4m3", "fp8_e4m3"),
+    "nvfp4": ("nvfp4", "nvfp4"),
+    "int8_wo": ("bf16", "int8"),
+    "int4_wo": ("bf16", "int4"),
 }
 """Formats of (activations, weights) by the name of a class of kernels in public tables."""
 
@@ -69,12 +73,21 @@ def written(record: Calibration, prose: str) -> str:
         lines.append("default_for = [" + ", ".join(f'"{name}"' for name in record.default_for) + "]")
     lines += [f'source = "{record.source}"', f'status = "{record.status}"']
     lines += ["", "[gemm]", *_constants(record.gemm)]
-    fit = record.provenance
-    lines += [
-        "", "[provenance]", f'device = "{fit.device}"', f'kernel = "{fit.kernel}"', f"fit = {_errors(fit.fit)}",
-        f"held = {_errors(fit.held)}", f'source = "{fit.source}"', f'status = "{fit.status}"',
-    ]  # fmt: skip
+    lines += ["", "[provenance]", *_fit(record.provenance)]
+    for row in record.format:
+        operands = ", ".join(f'"{name}"' for name in row.operands)
+        lines += [
+            "", "[[format]]", f'kernel = "{row.kernel}"', f"operands = [{operands}]",
+            f'prepass = "{units.show(row.prepass_s, "s", 4)}"', f"prepass_bytes = {row.prepass_bytes!r}",
+            "", "[format.gemm]", *_constants(row.gemm), "", "[format.provenance]", *_fit(row.provenance),
+        ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _fit(fit: Fit) -> Iterator[str]:
+    yield from (f'device = "{fit.device}"', f'kernel = "{fit.kernel}"')
+    yield from (f"fit = {_errors(fit.fit)}", f"held = {_errors(fit.held)}")
+    yield from (f'source = "{fit.source}"', f'status = "{fit.status}"')
 
 
 def _constants(constants: GemmConstants) -> Iterator[str]:

@@ -52,6 +52,8 @@ CONSTANTS = (
     "timing.memory_latency",
     "timing.in_flight",
 )
+REDUCING = ("vector.rate", "l2.latency")
+"""Further figures of a kernel that adds up partial results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _candidate(
         phases=tuple(phases),
         events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
         priced_by=label + pair.label(first, second) + beside.label,
-        constants=used(CONSTANTS, pair, beside, split),
+        constants=used(CONSTANTS, pair, beside, REDUCING if split > 1 else ()),
         choice={
             "label": f"{tq} rows x {block}" + (f" split {split}" if split > 1 else ""),
             "tile": f"{tq}x{block}",

@@ -142,7 +142,7 @@ def kernel(
         phases=tuple(phases),
         events=energy_events(phases, op, pair, added),
         priced_by=label + pair.label(first, second) + beside.label + f"@{library.label}",
-        constants=used(CONSTANTS, pair, beside, chosen.split),
+        constants=used(CONSTANTS, pair, beside, REDUCING if chosen.split > 1 else ()),
         bounds={chosen.limit: chosen.word} if chosen.word else {},
         choice={
             "label": f"{chosen.tile[0]}x{chosen.tile[1]}" + (f" split {chosen.split}" if chosen.split > 1 else ""),
@@ -170,9 +170,9 @@ def _alternatives(times: Times) -> tuple[Alternative, ...]:
     )
 
 
-def used(constants: tuple[str, ...], pair: Pair, beside: Steps, split: int) -> tuple[str, ...]:
-    """Chip figures behind a kernel, each once."""
-    return tuple(dict.fromkeys((*constants, *pair.figures, *beside.figures, *(REDUCING if split > 1 else ()))))
+def used(constants: tuple[str, ...], pair: Pair, beside: Steps, reducing: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Chip figures behind a kernel, each once; `reducing` are those of adding up partial results."""
+    return tuple(dict.fromkeys((*constants, *pair.figures, *beside.figures, *reducing)))
 
 
 @dataclass(frozen=True, slots=True)
