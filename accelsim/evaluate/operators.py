@@ -14,6 +14,7 @@ _ELEMENTWISE = {
     "mul": Kind.MULTIPLY,
     "relu": Kind.ACTIVATION,
     "gelu": Kind.ACTIVATION,
+    "quantize": Kind.QUANTIZE,
     "silu": Kind.ACTIVATION,
     "softmax": Kind.SOFTMAX,
     "layernorm": Kind.NORM,
@@ -148,7 +149,8 @@ def _only_one_size(name: str, d: Mapping[str, Any]) -> None:
 
 def _elementwise(name: str, d: Mapping[str, Any], formats: Formats) -> Operator:
     rows, columns = (1, d["elements"]) if d["elements"] is not None else (d["rows"], d["columns"])
-    x = Tensor("x", (rows, columns), Role.ACTIVATION, formats.activations)
+    wide = formats.wide if name == "quantize" else formats.activations
+    x = Tensor("x", (rows, columns), Role.ACTIVATION, wide)
     inputs = [x]
     if name in ("add", "mul"):
         inputs.append(Tensor("y", (rows, columns), Role.ACTIVATION, formats.activations))

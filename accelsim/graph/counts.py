@@ -111,6 +111,8 @@ def count(op: Operator) -> Counts:
             return Counts(0, flops * d["elements"], special * d["elements"])
         case Kind.ROPE:  # two multiplications and an addition per rotated element
             return Counts(0, 3 * d["elements"], 0)
+        case Kind.QUANTIZE:  # magnitude and running maximum; rounding is a matter of the machine
+            return Counts(0, 2 * d["elements"], 0)
         case Kind.ADD | Kind.MULTIPLY:
             return Counts(0, d["elements"], 0)
         case Kind.EMBEDDING:  # position and segment rows are added

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CONTEXT = "context"  # P x V
     ATTENTION = "attention"  # scores, softmax and context in one kernel (FlashAttention, Flash-Decoding)
     ACTIVATION = "activation"
+    QUANTIZE = "quantize"  # activations into a narrower format, once their largest value is known
     ADD = "add"
     MULTIPLY = "multiply"
     ROUTE = "route"  # softmax and top-k over the router's logits

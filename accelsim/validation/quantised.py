@@ -19,10 +19,10 @@ from accelsim.validation.calibrate import HARNESS, RANGES, Range, Rows
 Array = npt.NDArray[np.float64]
 
 OWN: Final[dict[str, Range]] = {
-    **{
-        name: RANGES[name]
-        for name in ("matrix_efficiency", "memory_efficiency", "l2_efficiency", "loaded_latency_s", "tile_start_s")
-    },
+    **{name: RANGES[name] for name in ("matrix_efficiency", "l2_efficiency", "clock_drop")},
+    "memory_efficiency": Range(0.4, 0.9, 1.0),
+    "loaded_latency_s": Range(30e-9, 600e-9, 6e-6),
+    "tile_start_s": Range(0.02e-6, 0.5e-6, 10e-6),
     "reduction_s": Range(0.3e-6, 2.2e-6, 1e-3),
 }
 """Constants that follow the format; kernels that do not split the depth end at the longest reduction."""
@@ -31,7 +31,7 @@ PREPASS_S: Final = Range(10e-9, 6e-6, 30e-6)
 PREPASS_BYTES: Final = Range(0.01, 4.0, 20.0)
 
 _PULL: Final = 4e-4
-_STARTS: Final = 3
+_STARTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ def fit(rows: Rows, made: Kernels, base: GemmConstants) -> Quantised:
         begin = usual.copy()
         if number:
             begin = np.clip(usual + draw.normal(0, 0.4, len(usual)), low, high)
-        if number == 1:
+        if number % 2:
             begin[-1] = high[-1]  # kernels without split-K
         found = optimize.minimize(
-            loss, begin, method="Nelder-Mead", options={"maxfev": 1500, "adaptive": True, "xatol": 1e-4, "fatol": 1e-6}
+            loss, begin, method="Nelder-Mead", options={"maxfev": 3000, "adaptive": True, "xatol": 1e-4, "fatol": 1e-6}
         )
         if best is None or found.fun < best.fun:
             best = found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator
-from accelsim.mapping.gpu import attention, gemm, streaming
+from accelsim.mapping.gpu import attention, gemm, quantise, streaming
 from accelsim.mapping.gpu.library import Library, library
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
@@ -66,6 +66,8 @@ class GpuMapper:
         steps = beside(op, self.chip)
         if isinstance(steps, Infeasible):
             return steps
+        if op.kind is Kind.QUANTIZE:
+            return quantise.kernel(op, self.chip, steps, self.memory, self.library)
         if pair is None:
             return streaming.kernel(op, self.chip, steps, self.memory)
         if op.kind is Kind.ATTENTION:
