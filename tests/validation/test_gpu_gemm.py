@@ -21,7 +21,7 @@ TABLES = Path(__file__).resolve().parents[3] / "shared" / "reference" / "gpu"
 NAMES = catalog.names("calibrations")
 measured = pytest.mark.skipif(not TABLES.exists(), reason="the reference folder is not beside this checkout")
 
-NOT_MET: set[tuple[str, str]] = set()
+NOT_MET = {("b200-sxm", "fp8"), ("l40s", "fp8_block")}
 """Classes of `gpu.ASKED` that are not reached; DEVIATIONS.md says why."""
 
 WORSE = {("b200-sxm", "bf16 GEMM, m > 2048, all rows"), ("b200-sxm", "constants of h100-sxm")}

@@ -258,8 +258,6 @@ def test_events_beat_the_roofline_on_every_chip(chip: str) -> None:
     assert gemm.median < gemm.roofline_median
 
 
-def test_events_beat_the_roofline_in_every_class_but_one() -> None:
-    worse = [key for source in SOURCES for key, f in found(source).items() if f.mean >= f.roofline_mean]
-    # measured with weights that stayed in L2, which nothing here knows: the peak's error goes the other way
-    assert worse == [("l40s", "GEMM, m <= 16")]
+def test_events_beat_the_roofline_in_every_class() -> None:
+    assert all(f.mean < f.roofline_mean for source in SOURCES for f in found(source).values())
     assert all(f.median < f.roofline_median for source in SOURCES for f in found(source).values())
