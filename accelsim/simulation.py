@@ -192,8 +192,8 @@ def simulate_operator(
 
     Args:
         kind: "matmul" (m, n, k: [m, k] x [k, n]), "attention" (batch, query, kv, heads, kv_heads, head_dim,
-            causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "add", "mul"
-            (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce" (bytes, devices).
+            causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "quantize", "add",
+            "mul" (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce" (bytes, devices).
         on: chip by name, path or record.
         format: of all operands; the chip's native one if not given.
         weights: format of the second operand of matmul, or of K and V.

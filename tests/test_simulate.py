@@ -72,7 +72,7 @@ def test_a_prompt_beyond_the_context_warns_and_runs() -> None:
 
 @pytest.mark.parametrize(
     ("chip", "start"),
-    [("h100-sxm", "calibrated: bf16 GEMMs by trtllm-1.3 on h100-sxm"),
+    [("h100-sxm", "calibrated: GEMMs by trtllm-1.3 on h100-sxm"),
      ("h100-pcie", "uncalibrated: no kernel of this chip was measured; GEMMs by trtllm-1.3 on h100-sxm"),
      ("v100", "uncalibrated: no kernel of this chip was measured; GEMMs by trtllm-1.0 on a100-sxm-80gb"),
      ("mi300x", "uncalibrated: ")],

@@ -12,12 +12,15 @@ from accelsim.cli import files
 from accelsim.cli.common import JsonOption, SetOption, app, overrides
 from accelsim.cli.options import (
     ChipsOption,
+    ClockOption,
     ExportOption,
     FidelityOption,
     FoldOption,
+    LibraryOption,
     OnOption,
     PlotKindOption,
     PlotOption,
+    ResidencyOption,
     ScopeOption,
     WeightsOption,
 )
@@ -58,7 +61,7 @@ def operator(
         str,
         typer.Argument(
             metavar="KIND",
-            help="matmul, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul or all_reduce.",
+            help="matmul, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul, quantize or all_reduce.",
         ),
     ],
     *,
@@ -91,6 +94,9 @@ def operator(
     fidelity: FidelityOption = "event",
     no_fold: FoldOption = False,
     chips: ChipsOption = "1",
+    library: LibraryOption = None,
+    residency: ResidencyOption = None,
+    clock: ClockOption = "burst",
     scope: ScopeOption = None,
     variant: Annotated[
         str | None, typer.Option(metavar="NAME", help="Way to compute it, where a memory that computes has several.")
@@ -136,6 +142,9 @@ def operator(
         fidelity=fidelity,
         fold=not no_fold,
         chips=number_of(chips),
+        library=library,
+        residency=residency,
+        clock=clock,
         scope=scope,
         variant=variant,
         **dims,

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from accelsim import catalog
 from accelsim.cli import app
+from accelsim.cli.validate import _gpu_table
 from accelsim.errors import RequestError
 from accelsim.evaluate.gemms import kernels
 from accelsim.spec.calibration import GemmConstants
@@ -69,6 +70,13 @@ def test_what_is_asked_is_met_and_the_fitted_roofline_beaten() -> None:
     assert {(row.on, row.what) for row in found} >= set(gpu.ASKED)
     assert {(row.on, row.what) for row in found if row.met is False} == NOT_MET
     assert {(row.on, row.what) for row in found if not row.beats} == WORSE
+
+
+@measured
+def test_the_page_prints_these_rows() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "validation.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- gpu:")[2].partition("```text\n")[2].partition("```")[0]
+    assert block == _gpu_table(gpu.rows(TABLES)) + "\n"
 
 
 def timed(chip: str, count: int, seed: int = 0) -> tuple[Rows, GemmConstants]:

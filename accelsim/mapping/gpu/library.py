@@ -49,20 +49,18 @@ class Library:
     def note(self) -> str:
         """What a run says of its constants."""
         found, errors = self.calibration, self.calibration.provenance.held
-        known = (
-            f"{found.library} on {found.chip}, {found.provenance.fit.rows} kernels; {100 * errors.mean:.1f} % off in "
-            f"the mean on {errors.rows} others"
-        )
+        known = f"GEMMs by {found.library} on {found.chip}"
         if self.calibrated:
-            return f"calibrated: bf16 GEMMs by {known}; every other kernel by data-sheet figures and stated assumptions"
+            off = 100 * errors.mean
+            return f"calibrated: {known} ({off:.1f} % off); other kernels: data-sheet figures and assumptions"
         if self.generation in found.default_for:
             return (
-                f"uncalibrated: no kernel of this chip was measured; GEMMs by {known}, and chips of one generation "
-                "were 5 % off when tested (H200 with H100's constants)"
+                f"uncalibrated: no kernel of this chip was measured; {known}, and chips of one generation were 5 % off "
+                "when tested (H200 with H100's constants)"
             )
         return (
-            f"uncalibrated: no kernel of this chip was measured; GEMMs by {known}, and chips of another generation "
-            f"were {BORROWED_ERROR} off when tested"
+            f"uncalibrated: no kernel of this chip was measured; {known}, and chips of another generation were "
+            f"{BORROWED_ERROR} off when tested"
         )
 
 
