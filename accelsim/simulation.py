@@ -163,7 +163,7 @@ def simulate(
         streams=streams,
         fold=fold,
         seed=seed,
-        library=conditions.library or "",
+        library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
     )
@@ -246,7 +246,7 @@ def simulate_operator(
         kv_cache=formats.kv_cache.name,
         fidelity=fidelity,
         fold=fold,
-        library=conditions.library or "",
+        library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
     )

@@ -33,7 +33,7 @@ class Request:
         seed: of everything drawn.
         scope: what is counted on memories that compute: "physical" is everything, the only choice elsewhere.
         variant: the way to compute an operator, where a family has several.
-        library: whose kernels run on a GPU; empty for the default.
+        library: whose kernels run on a GPU, "default" where none was named.
         residency: what the L2 of a GPU holds when a kernel starts.
         clock: "burst" or "sustained".
     """
@@ -56,6 +56,6 @@ class Request:
     seed: int = 0
     scope: str = "physical"
     variant: str = "plain"
-    library: str = ""
+    library: str = "default"
     residency: str = "cold"
     clock: str = "burst"
