@@ -46,7 +46,8 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         **dict.fromkeys(("matmul", "experts"), ("matrix multiplication", VERMILION)),
         **dict.fromkeys(("attention", "scores", "context"), ("attention", BLUE)),
         **dict.fromkeys(
-            ("norm", "rope", "softmax", "activation", "add", "multiply", "fused"), ("element-wise, norms", GREEN)
+            ("norm", "rope", "softmax", "activation", "quantize", "add", "multiply", "fused"),
+            ("element-wise, norms", GREEN),
         ),
         **dict.fromkeys(("embedding", "kv_append", "route", "dispatch", "combine"), ("lookup, routing", PURPLE)),
         **dict.fromkeys(("all_reduce", "send"), ("collective", ORANGE)),
