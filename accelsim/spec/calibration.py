@@ -11,6 +11,7 @@ from pydantic import Field
 
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.spec.base import Count, Description, Name, Record, Sourced, Time
+from accelsim.spec.collective import CollectiveConstants
 
 CLOCKS: Final = ("burst", "sustained")
 """A kernel on a chip that was idle, or the same kernel without end, when the board's power limit sets the clock."""
@@ -104,6 +105,22 @@ class FormatConstants(Record):
     provenance: Fit
 
 
+class Collective(Record):
+    """Constants of one operation between GPUs of this kind.
+
+    Attributes:
+        library: whose collectives.
+        link: name of the chip's link that they go over.
+        constants: of the operation.
+        provenance: of these constants.
+    """
+
+    library: str
+    link: str
+    constants: CollectiveConstants
+    provenance: Fit
+
+
 class Calibration(Description):
     """Constants of one kernel library on one chip.
 
@@ -115,6 +132,7 @@ class Calibration(Description):
         gemm: constants of matrix products in 16-bit formats.
         provenance: of `gemm`.
         format: other pairs of formats.
+        collective: operations between chips of this kind.
     """
 
     name: Name
@@ -124,6 +142,7 @@ class Calibration(Description):
     gemm: GemmConstants
     provenance: Fit
     format: tuple[FormatConstants, ...] = ()
+    collective: tuple[Collective, ...] = ()
 
     def constants(self, activation: str, weight: str) -> GemmConstants:
         """Those of a pair of formats; the 16-bit ones where the pair has none of its own."""

@@ -11,6 +11,7 @@ from typing import Final
 from accelsim import units
 from accelsim.errors import RequestError
 from accelsim.spec.calibration import Calibration, Errors, Fit, GemmConstants
+from accelsim.validation import collectives
 from accelsim.validation.calibrate import Rows
 
 KERNELS: Final[Mapping[str, tuple[str, str]]] = {
@@ -81,6 +82,7 @@ def written(record: Calibration, prose: str) -> str:
             f'prepass = "{units.show(row.prepass_s, "s", 4)}"', f"prepass_bytes = {row.prepass_bytes!r}",
             "", "[format.gemm]", *_constants(row.gemm), "", "[format.provenance]", *_fit(row.provenance),
         ]  # fmt: skip
+    lines += collectives.lines(record.collective, _fit)
     return "\n".join(lines) + "\n"
 
 
