@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -12,6 +13,7 @@ from accelsim.devices.families import device_for, resized
 from accelsim.devices.gpu import Gpu
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
+from accelsim.evaluate.group import grouped
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
 from accelsim.evaluate.resolve import Name, formats_of, reachable
@@ -21,6 +23,7 @@ from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.calibration import CLOCKS, Conditions, Residency
 from accelsim.spec.chip import Chip
+from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -88,8 +91,8 @@ def simulate(
         fidelity: "event" simulates; "roofline" prices in closed form.
         convention: "corrected", or "llm-viewer" to reproduce that tool (roofline only).
         seed: of drawn routing.
-        chips: number of chips, or "auto" for the smallest system of them that fits; on one GPU, above one is a "not
-            supported yet" result.
+        chips: number of chips, or "auto" for the smallest system of them that fits; several GPUs share a model by
+            tensor parallelism over their fastest link, eight at most.
         overrides: dotted chip figures, such as {"memory.bandwidth": "5 TB/s"}.
         fold: replay recurring segments; False runs everything, with the same numbers.
         fuse: merged projections, fused attention and element-wise chains.
@@ -193,7 +196,8 @@ def simulate_operator(
     Args:
         kind: "matmul" (m, n, k: [m, k] x [k, n]), "attention" (batch, query, kv, heads, kv_heads, head_dim,
             causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "quantize", "add",
-            "mul" (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce" (bytes, devices).
+            "mul" (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce", "all_gather",
+            "reduce_scatter", "all_to_all" (bytes of the whole tensor, devices), "send" (bytes).
         on: chip by name, path or record.
         format: of all operands; the chip's native one if not given.
         weights: format of the second operand of matmul, or of K and V.
@@ -287,14 +291,23 @@ def _run(
     *,
     progress: outcome.Progress | None = None,
 ) -> Run:
+    devices = 1
+    if isinstance(chip, GpuChip):
+        shared = grouped(work, chip, chips)
+        if isinstance(shared, Infeasible):
+            return outcome.infeasible(request, shared, [], warnings)
+        (work, devices), chips = shared, 1
+        if devices > 1:
+            request = replace(request, chip=f"{chip.name}@{devices}")
     ahead = horizon(work)
     sized = resized(chip, chips, work.prefill(), ahead)
     if isinstance(sized, Infeasible):
         return outcome.infeasible(request, sized, [], warnings)
     bits = {form.name: form.bits for form in reachable(sized, formats)}
     device = device_for(
-        sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name, conditions=conditions
-    )
+        sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name, conditions=conditions,
+        devices=devices,
+    )  # fmt: skip
     note = device.note if isinstance(device, Gpu) else CALIBRATION.get(device.family, UNCALIBRATED)
     used = memory.rows(work, device)
     if isinstance(device, Placing):

@@ -197,10 +197,36 @@ def test_bad_operators(kind: str, dims: dict[str, int], message: str) -> None:
         accelsim.simulate_operator(kind, on="h100-sxm", **dims)
 
 
-def test_a_collective_is_not_supported_yet() -> None:
-    run = accelsim.simulate_operator("all_reduce", bytes=1024, devices=8, on="h100-sxm")
-    assert run.infeasible is not None
-    assert "not supported yet" in run.infeasible.reason
+def test_several_gpus_share_a_model() -> None:
+    one, eight = (accelsim.simulate("llama-2-13b", "h100-sxm", chips=n, prompt=256, generate=4) for n in (1, 8))
+    assert eight.request.chip == "h100-sxm@8"
+    assert one.summary["time_per_output_token_s"] / 8 < eight.summary["time_per_output_token_s"]
+    assert eight.summary["time_per_output_token_s"] < one.summary["time_per_output_token_s"] / 2
+    assert eight.summary["flops"] == one.summary["flops"]
+    kinds = eight.operators.set_index("name")["kind"]
+    assert {"all_reduce", "all_gather"} <= set(kinds)
+    assert "collectives by nccl on h100-sxm" in eight.warnings[-1]
+    bounds = [accelsim.simulate("llama-2-13b", "h100-sxm", chips=8, prompt=256, generate=4, fidelity="roofline")]
+    assert bounds[0].summary["total_time_s"] < eight.summary["total_time_s"]
+
+
+def test_as_few_gpus_as_hold_the_model() -> None:
+    run = accelsim.simulate("llama-2-70b", "h100-sxm", chips="auto", prompt=16, generate=2)
+    assert run.request.chip == "h100-sxm@2"
+    alone = accelsim.simulate("llama-2-7b", "h100-sxm", chips="auto", prompt=16, generate=2)
+    assert alone.request.chip == "h100-sxm"
+    never = accelsim.simulate("llama-3.1-405b", "h100-sxm", chips="auto", prompt=16, generate=2)
+    assert never.infeasible is not None
+    assert never.infeasible.kind == "capacity"
+
+
+def test_gpus_that_cannot_share_a_model() -> None:
+    for chips, message in ((3, "cannot be shared evenly by 3"), (16, "a board joins 8 at most")):
+        run = accelsim.simulate("llama-2-7b", "h100-sxm", chips=chips, prompt=16, generate=2)
+        assert run.infeasible is not None
+        assert message in run.infeasible.reason
+    one = accelsim.simulate_operator("matmul", m=1, n=1, k=1, on="h100-sxm", chips=2)
+    assert one.infeasible is not None
 
 
 def test_no_public_name_is_hidden_by_a_module() -> None:

@@ -61,7 +61,8 @@ def operator(
         str,
         typer.Argument(
             metavar="KIND",
-            help="matmul, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul, quantize or all_reduce.",
+            help="matmul, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul, quantize, all_reduce, "
+            "all_gather, reduce_scatter, all_to_all or send.",
         ),
     ],
     *,
@@ -83,10 +84,13 @@ def operator(
     bytes_: Annotated[
         int | None,
         typer.Option(
-            "--bytes", help="all_reduce: bytes on each device.", show_default=False, rich_help_panel="Dimensions"
+            "--bytes",
+            help="Collectives: bytes of the whole tensor; send: of the message.",
+            show_default=False,
+            rich_help_panel="Dimensions",
         ),
     ] = None,
-    devices: Annotated[int | None, _size("all_reduce: devices.")] = None,
+    devices: Annotated[int | None, _size("Collectives: devices.")] = None,
     format_: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="Of all operands; native to the chip by default.")
     ] = None,

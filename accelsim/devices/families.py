@@ -66,6 +66,7 @@ def device_for(
     horizon: Horizon | None = None,
     weights: str | None = None,
     conditions: Conditions | None = None,
+    devices: int = 1,
 ) -> Device:
     """The device of a chip's description.
 
@@ -77,12 +78,13 @@ def device_for(
         horizon: what the whole run will ask for, for machines that compile for it; None for single operators.
         weights: format of the weights, in which parts compute whose arithmetic is software.
         conditions: library, residency and clock of the kernels of a GPU.
+        devices: GPUs that share every operator.
 
     Raises:
         RequestError: a description of a family that has no device, or that takes no columns or conditions.
     """
     if isinstance(chip, GpuChip):
-        return Gpu(chip, bits, columns, streams, conditions)
+        return Gpu(chip, bits, columns, streams, conditions, devices)
     if conditions is not None and conditions != Conditions():
         raise RequestError(
             f"{getattr(chip, 'name', chip)}: library, residency and clock are conditions of GPU kernels; leave them out"
@@ -146,7 +148,5 @@ def resized(chip: Chip, chips: int | str, first: Graph, horizon: Horizon | None)
         return fpga_resized(chip, chips, first, horizon.cache_bytes if horizon else 0.0)
     if isinstance(chip, TspSystem):
         return tsp_sized(chip, chips, horizon)
-    what = "the number of parts is the system's count" if isinstance(chip, System) else "runs over several GPUs are"
-    levers = ("overrides: count",) if isinstance(chip, System) else ("chips = 1",)
-    reason = what if isinstance(chip, System) else f"{what} not supported yet"
-    return Infeasible("unsupported", f"{chips} chips: {reason}", set_by=("chips",), levers=levers)
+    what = "the number of parts is the system's count"
+    return Infeasible("unsupported", f"{chips} chips: {what}", set_by=("chips",), levers=("overrides: count",))

@@ -8,14 +8,15 @@ from typing import Any
 
 from accelsim import cost
 from accelsim.devices.base import EventCost, Priced
-from accelsim.devices.gpu_roofline import CONSTANTS, price
+from accelsim.devices.gpu_roofline import CONSTANTS, of_all, price
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
+from accelsim.graph.parallel import copied_bytes, share
 from accelsim.mapping.gpu.figures import GpuFigures
-from accelsim.mapping.gpu.library import CALIBRATED
+from accelsim.mapping.gpu.library import CALIBRATED, COLLECTIVE
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
-from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
+from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
 from accelsim.spec.calibration import Conditions
@@ -29,6 +30,7 @@ _SERVES: Mapping[str, tuple[str, str, str]] = {
     "shared": ("shared", SHARED, "energy.shared"),
     "l2": ("l2", L2, "energy.l2"),
     "memory": ("memory", MEMORY, "energy.memory"),
+    "link": ("link", LINK, "energy.link"),
 }
 """Counter -> component, resource, and the figure that prices it."""
 
@@ -45,6 +47,7 @@ class Gpu:
             used by the roofline only.
         streams: as in `accelsim.mapping.gpu.plan.GpuMapper`.
         conditions: library, residency and clock of the kernels.
+        devices: equal GPUs that share every operator.
     """
 
     family = "gpu"
@@ -56,10 +59,11 @@ class Gpu:
         columns: Mapping[str, Number] | None = None,
         streams: str = "one",
         conditions: Conditions | None = None,
+        devices: int = 1,
     ) -> None:
-        self.chip = chip
+        self.chip, self.devices = chip, devices
         self.figures = GpuFigures(chip, columns or {})
-        self._mapper = GpuMapper(chip, bits, streams, conditions)
+        self._mapper = GpuMapper(chip, bits, streams, conditions, devices)
         self._tensor = {
             f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row
             for row in chip.peak
@@ -73,23 +77,24 @@ class Gpu:
 
     @property
     def capacity_bytes(self) -> Number:
-        """Device memory."""
-        return self.figures["memory.capacity"]
+        """Device memory of all GPUs."""
+        return self.figures["memory.capacity"] * self.devices
 
     @property
     def idle_w(self) -> Number:
         """Power without work."""
-        return self.figures["power.idle"]
+        return self.figures["power.idle"] * self.devices
 
     @property
     def limit_w(self) -> Number:
         """Board power limit."""
-        return self.chip.power.limit_w
+        return self.chip.power.limit_w * self.devices
 
     @property
     def note(self) -> str:
         """How far its constants can be trusted, in words."""
-        return self._mapper.library.note
+        told = self._mapper.library.note
+        return told if self.devices == 1 else f"{told}; {self._mapper.collectives.note}"
 
     @property
     def reference_clock_hz(self) -> Number:
@@ -99,7 +104,7 @@ class Gpu:
     @property
     def roofline_resources(self) -> Mapping[str, str]:
         """The resource behind each term of the closed form."""
-        return _TERMS
+        return _TERMS if self.devices == 1 else {**_TERMS, "link": LINK}
 
     @property
     def roofline_constants(self) -> tuple[str, ...]:
@@ -115,8 +120,15 @@ class Gpu:
         return self._mapper.kernel(op)
 
     def roofline(self, op: Operator) -> Priced | Infeasible:
-        """Closed form of one operator."""
-        return price(op, self.figures)
+        """Closed form of one operator, shared by all GPUs."""
+        if self.devices == 1:
+            return price(op, self.figures)
+        found = price(share(op, self.devices), self.figures)
+        return found if isinstance(found, Infeasible) else of_all(found, op, self.devices)
+
+    def padding_bytes(self, graph: Graph) -> tuple[float, float]:
+        """Bytes of weights, and of keys and values, that GPUs hold beyond one copy of all."""
+        return copied_bytes(graph, self.devices)
 
     def event_cost(self, event: str) -> EventCost:
         """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level."""
@@ -132,7 +144,7 @@ class Gpu:
             if event in self._tensor:
                 row = self._tensor[event]
                 rates[" x ".join(row.operands)] = self.chip.peak_flops_per_s(row)
-        return {name: float(rate) for name, rate in rates.items()}
+        return {name: float(rate) * self.devices for name, rate in rates.items()}
 
     def status(self, constants: Iterable[str]) -> str:
         """The weakest status among figures, by dotted path; a table's name stands for all its keys."""
@@ -144,6 +156,11 @@ class Gpu:
         if path == FIGURE:
             memory = port(self.chip)
             return [(path, memory.source, memory.status)]
+        if path == COLLECTIVE:
+            return [
+                (f"{path}.{row.constants.operation}", row.provenance.source, "derived")
+                for row in self._mapper.collectives.calibration.collective
+            ]
         if path == CALIBRATED:
             record = self._mapper.library.calibration
             return [(path, record.source, record.status)]

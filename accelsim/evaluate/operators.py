@@ -22,16 +22,18 @@ _ELEMENTWISE = {
 }
 _IN_MEMORY = ("batchnorm",)
 """Element-wise operators that only memories that compute have as kernels; models fold them into their weights."""
+_COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "matmul": ("m", "n", "k"),
     "attention": ("query", "kv", "heads", "head_dim"),
-    "all_reduce": ("bytes", "devices"),
+    **dict.fromkeys(_COLLECTIVES, ("bytes", "devices")),
+    "send": ("bytes",),
     **dict.fromkeys((*_ELEMENTWISE, *_IN_MEMORY), ()),
 }
 _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "matmul": {"batch": 1},
     "attention": {"batch": 1, "kv_heads": None, "causal": False, "window": None},
-    "all_reduce": {},
+    **{name: {} for name in (*_COLLECTIVES, "send")},
     **{name: {"elements": None, "rows": None, "columns": None} for name in (*_ELEMENTWISE, *_IN_MEMORY)},
 }
 KINDS = tuple(_REQUIRED)
@@ -82,11 +84,12 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
         return _matmul(given, formats)
     if kind == "attention":
         return _attention(given, formats)
-    if kind == "all_reduce":
+    if kind in _COLLECTIVES or kind == "send":
         tensor = Tensor(
             "data", (given["bytes"] / formats.activations.bytes_per_element,), Role.ACTIVATION, formats.activations
         )
-        return Operator(name=kind, kind=Kind.ALL_REDUCE, dims=given, inputs=(tensor,), outputs=(tensor,))
+        dims = {"devices": 2, **given}
+        return Operator(name=kind, kind=Kind(kind), dims=dims, inputs=(tensor,), outputs=(tensor,))
     return _elementwise(kind, given, formats)
 
 

@@ -12,6 +12,7 @@ from accelsim.graph import build, footprint, transforms
 from accelsim.graph.attention import Formats
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import Block, Graph, Operator, Tensor
+from accelsim.graph.parallel import tensor_parallel
 from accelsim.graph.routing import Routing
 from accelsim.spec.model import Model
 
@@ -58,7 +59,10 @@ class Passes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A model and a request with every name resolved; batch and lengths may be columns of design points."""
+    """A model and a request with every name resolved; batch and lengths may be columns of design points.
+
+    With several chips the graphs are those of tensor parallelism.
+    """
 
     model: Model
     formats: Formats
@@ -68,6 +72,7 @@ class Work:
     logits: str
     routing: Routing
     fuse: bool
+    chips: int = 1
 
     @property
     def first(self) -> str:
@@ -84,14 +89,19 @@ class Work:
             logits=self.logits,
             routing=self.routing,
         )
-        return transforms.fuse(graph) if self.fuse else graph
+        return self._run(graph)
 
     def decode(self, step: Number) -> Graph:
         """Decode step `step`, from 1."""
         graph = build.decode(
             self.model, batch=self.batch, prompt=self.prompt, step=step, formats=self.formats, routing=self.routing
         )
-        return transforms.fuse(graph) if self.fuse else graph
+        return self._run(graph)
+
+    def _run(self, graph: Graph) -> Graph:
+        """The graph as these chips run it."""
+        made = transforms.fuse(graph) if self.fuse else graph
+        return tensor_parallel(made, self.chips) if self.chips > 1 else made
 
     def decode_steps(self) -> Iterator[Graph]:
         """All decode steps in order.

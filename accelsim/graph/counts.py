@@ -123,7 +123,7 @@ def count(op: Operator) -> Counts:
             return Counts(0, 2 * d["active"] * d["elements"], 0)
         case Kind.KV_APPEND:  # one operation per element where the cache has a format of its own
             return Counts(0, d["elements"] if op.inputs[0].format != op.outputs[0].format else 0, 0)
-        case Kind.DISPATCH | Kind.ALL_REDUCE | Kind.SEND:
+        case Kind.DISPATCH | Kind.ALL_REDUCE | Kind.ALL_GATHER | Kind.REDUCE_SCATTER | Kind.ALL_TO_ALL | Kind.SEND:
             return Counts(0, 0, 0)
         case Kind.FUSED:
             total = Counts(0, 0, 0)

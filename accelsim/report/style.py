@@ -50,7 +50,7 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             ("element-wise, norms", GREEN),
         ),
         **dict.fromkeys(("embedding", "kv_append", "route", "dispatch", "combine"), ("lookup, routing", PURPLE)),
-        **dict.fromkeys(("all_reduce", "send"), ("collective", ORANGE)),
+        **dict.fromkeys(("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send"), ("collective", ORANGE)),
     }
 )
 """Kind of operator -> the family that shares a colour, and the colour."""

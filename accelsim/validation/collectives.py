@@ -82,8 +82,8 @@ def read(file: str | PathLike[str], device: str | None = None) -> dict[str, Rows
         RequestError: a column is missing, or a row that is no timed collective, with its line.
     """
     found: dict[str, list[tuple[int, int, float]]] = {}
-    for operation, *row in _rows(Path(file), device):
-        found.setdefault(operation, []).append((row[0], row[1], row[2]))
+    for operation, devices, size, seconds_ in _rows(Path(file), device):
+        found.setdefault(operation, []).append((devices, size, seconds_))
     return {
         name: Rows(name, *np.array(sorted(found[name]), dtype=float).T) for name in OPERATIONS if name in found
     }  # fmt: skip
@@ -159,9 +159,8 @@ def fit(rows: Rows, link_bytes_per_s: float, starts: int = _STARTS) -> Collectiv
     def made(point: Array) -> CollectiveConstants:
         inside = np.clip(point, low, high)
         values = [float(f"{value:.4g}") for value in (*np.exp(inside[:-1]), inside[-1])]
-        return CollectiveConstants.model_construct(
-            operation=rows.operation, **dict(zip((*RANGES, "growth"), values, strict=True))
-        )
+        given: dict[str, Any] = {"operation": rows.operation, **dict(zip((*RANGES, "growth"), values, strict=True))}
+        return CollectiveConstants.model_construct(**given)
 
     def loss(some: Array) -> float:
         point = usual.copy()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from accelsim import catalog
 from accelsim.errors import UnknownNameError
-from accelsim.spec.calibration import Calibration, Conditions
+from accelsim.spec.calibration import Calibration, Collective, Conditions
+from accelsim.spec.collective import CollectiveConstants
 from accelsim.spec.device import GpuChip
 
 CALIBRATED = "calibration.gemm"
 """Name of all constants of a library among the figures of a kernel."""
+
+COLLECTIVE = "calibration.collective"
+"""Likewise, of its collectives."""
 
 NEAREST = "*"
 """In `Calibration.default_for`: generations that nobody has measured."""
@@ -83,8 +88,54 @@ def _chosen(chip: str, generation: str, name: str | None) -> Calibration:
             known = sorted({record.library for record in records})
             raise UnknownNameError("library", name, known, hint="all: accelsim list calibrations")
         records = fitting
+    return min(records, key=_rank(chip, generation))
+
+
+@dataclass(frozen=True, slots=True)
+class Collectives:
+    """Collectives between the GPUs of a run.
+
+    Attributes:
+        calibration: that has their constants.
+        chip: name of the chip that they run between.
+    """
+
+    calibration: Calibration
+    chip: str
+
+    @property
+    def label(self) -> str:
+        """For `priced_by`: the library, with its chip where that is another one."""
+        name = self.calibration.collective[0].library
+        return name if self.calibration.chip == self.chip else f"{self.calibration.chip}-{name}"
+
+    @property
+    def note(self) -> str:
+        """What a run of several GPUs says of them."""
+        found = [row.provenance.held.mean for row in self.calibration.collective]
+        known = f"collectives by {self.calibration.collective[0].library} on {self.calibration.chip}"
+        where = "calibrated" if self.calibration.chip == self.chip else "not measured between these chips"
+        return f"{known} ({where}; {100 * min(found):.1f} to {100 * max(found):.1f} % off there)"
+
+    def constants(self, operation: str) -> CollectiveConstants:
+        """Those of an operation."""
+        return self.row(operation).constants
+
+    def row(self, operation: str) -> Collective:
+        """Constants of an operation with where they come from; every calibration with collectives has all of them."""
+        return next(row for row in self.calibration.collective if row.constants.operation == operation)
+
+
+def collectives(chip: GpuChip) -> Collectives:
+    """What is known of the collectives of a chip: its own constants, those of its generation, or the plainest GPU's."""
+    records = [record for record in map(catalog.calibration, catalog.names("calibrations")) if record.collective]
+    return Collectives(min(records, key=_rank(chip.name, chip.generation)), chip.name)
+
+
+def _rank(chip: str, generation: str) -> Callable[[Calibration], tuple[bool, bool, bool]]:
+    """Own constants first, then those of the generation, then those for generations that nobody measured."""
 
     def rank(record: Calibration) -> tuple[bool, bool, bool]:
         return (record.chip != chip, generation not in record.default_for, NEAREST not in record.default_for)
 
-    return min(records, key=rank)
+    return rank

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator
-from accelsim.mapping.gpu import attention, gemm, quantise, streaming
-from accelsim.mapping.gpu.library import Library, library
+from accelsim.graph.operator import COLLECTIVE_KINDS, MATRIX_KINDS, Graph, Kind, Operator
+from accelsim.graph.parallel import share
+from accelsim.mapping.gpu import attention, collective, gemm, quantise, streaming
+from accelsim.mapping.gpu.group import of_all
+from accelsim.mapping.gpu.library import Collectives, Library, collectives, library
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
-from accelsim.mapping.gpu.resources import resources
+from accelsim.mapping.gpu.resources import joined, resources
 from accelsim.mapping.gpu.steps import beside
 from accelsim.mapping.kernel import Kernel, Plan
 from accelsim.mapping.plan import Planner
@@ -27,13 +29,23 @@ class GpuMapper:
         bits: bits of one element for every format by name; the depth of a tile step follows from it.
         streams: "one" runs kernels one after the other; "graph" starts each as soon as its tensors are there.
         conditions: library, residency and clock of the kernels.
+        devices: GPUs that share every operator; see `accelsim.graph.parallel`.
+
+    Attributes:
+        resources: of all GPUs together, and their links where there are several.
     """
 
     def __init__(
-        self, chip: GpuChip, bits: Mapping[str, float], streams: str = "one", conditions: Conditions | None = None
+        self,
+        chip: GpuChip,
+        bits: Mapping[str, float],
+        streams: str = "one",
+        conditions: Conditions | None = None,
+        devices: int = 1,
     ) -> None:
-        self.chip, self.bits = chip, bits
-        self.resources = resources(chip)
+        self.chip, self.bits, self.devices = chip, bits, devices
+        self._own = resources(chip)
+        self.resources = joined(chip, devices) if devices > 1 else self._own
         self._planner = Planner(self.kernel, streams)
         self._conditions = conditions
 
@@ -41,6 +53,11 @@ class GpuMapper:
     def library(self) -> Library:
         """Whose kernels run here."""
         return library(self.chip, self._conditions)
+
+    @cached_property
+    def collectives(self) -> Collectives:
+        """What is known of messages between such chips."""
+        return collectives(self.chip)
 
     @cached_property
     def memory(self) -> MemoryPort:
@@ -52,14 +69,16 @@ class GpuMapper:
         return self._planner.plan(graph)
 
     def kernel(self, op: Operator) -> Kernel | Infeasible:
-        """The kernel of one operator."""
-        if op.kind is Kind.ALL_REDUCE:
-            return Infeasible(
-                "unsupported",
-                "collectives over several GPUs are not supported yet",
-                set_by=("chips",),
-                levers=("chips = 1",),
-            )
+        """The kernel of one operator, on all GPUs."""
+        if self.devices == 1:
+            return self._kernel(op)
+        found = self._kernel(share(op, self.devices))
+        return found if isinstance(found, Infeasible) else of_all(found, op, self.devices)
+
+    def _kernel(self, op: Operator) -> Kernel | Infeasible:
+        """What one GPU runs."""
+        if op.kind in COLLECTIVE_KINDS:
+            return collective.kernel(op, self.chip, self.memory, self.collectives)
         pair = resolve(self.chip, *op.operand_formats()) if op.kind in MATRIX_KINDS else None
         if isinstance(pair, Infeasible):
             return pair
@@ -71,7 +90,7 @@ class GpuMapper:
         if pair is None:
             return streaming.kernel(op, self.chip, steps, self.memory)
         if op.kind is Kind.ATTENTION:
-            return attention.kernel(op, self.chip, pair, steps, self.memory, self.resources)
+            return attention.kernel(op, self.chip, pair, steps, self.memory, self._own)
         return gemm.kernel(
-            op, self.chip, pair, steps, self.bits, memory=self.memory, resources=self.resources, library=self.library
+            op, self.chip, pair, steps, self.bits, memory=self.memory, resources=self._own, library=self.library
         )

@@ -61,15 +61,34 @@ def price(size: Any, devices: Any, link_bytes_per_s: float, constants: Collectiv
         link_bytes_per_s: of one GPU in one direction.
         constants: of the operation.
     """
-    c = constants
-    wire, count = np.broadcast_arrays(
-        np.atleast_1d(wire_bytes(c.operation, size, devices)), np.atleast_1d(np.asarray(devices, dtype=float))
-    )
-    around = c.start_s + c.hop_s * (count - 1)
-    growth = (count / TYPICAL_DEVICES) ** c.growth
-    fixed = np.stack([around, around + c.ll128_s, around + c.simple_s])
-    share = np.stack([c.ll_efficiency + 0 * growth, c.ll128_efficiency * growth, c.simple_efficiency * growth])
-    seconds = fixed + wire / (link_bytes_per_s * np.minimum(share, 1.0))
+    wire, count = _points(size, devices, constants)
+    fixed = _fixed_s(count, constants)
+    seconds = fixed + _transfer_s(wire, count, link_bytes_per_s, constants)
     best = np.argmin(seconds, axis=0)
     at = (best, np.arange(len(best)))
     return Times(seconds[at], fixed[at], wire, best)
+
+
+def ways_s(size: Any, devices: Any, link_bytes_per_s: float, constants: CollectiveConstants) -> Array:
+    """[protocols, points] seconds; arguments as of `price`."""
+    wire, count = _points(size, devices, constants)
+    return _fixed_s(count, constants) + _transfer_s(wire, count, link_bytes_per_s, constants)
+
+
+def _points(size: Any, devices: Any, constants: CollectiveConstants) -> tuple[Array, Array]:
+    wire = np.atleast_1d(wire_bytes(constants.operation, size, devices))
+    sent, count = np.broadcast_arrays(wire, np.atleast_1d(np.asarray(devices, dtype=float)))
+    return sent, count
+
+
+def _fixed_s(count: Array, constants: CollectiveConstants) -> Array:
+    around = constants.start_s + constants.hop_s * (count - 1)
+    return np.stack([around, around + constants.ll128_s, around + constants.simple_s])
+
+
+def _transfer_s(wire: Array, count: Array, link_bytes_per_s: float, constants: CollectiveConstants) -> Array:
+    growth = (count / TYPICAL_DEVICES) ** constants.growth
+    shares = (constants.ll128_efficiency * growth, constants.simple_efficiency * growth)
+    share = np.stack([np.full(len(count), constants.ll_efficiency), *shares])
+    found: Array = wire / (link_bytes_per_s * np.minimum(share, 1.0))
+    return found
