@@ -25,6 +25,7 @@ from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
+from accelsim.spec.tsp import TspPart
 
 Shown = tuple[dict[str, Any], list[RenderableType]]
 """A document for `--json`, and what is printed without it."""
@@ -252,6 +253,16 @@ def _chip_row(record: Chip) -> dict[str, Any]:
             "peak_flops_per_s": record.peak_flops_per_s(rate),
             "memory_bytes": record.tile.count * record.tile.sram_bytes,
             "bandwidth_bytes_per_s": record.sram_bytes_per_s,
+            "status": record.status,
+        }
+    elif isinstance(record, TspPart):
+        best = max(record.peak, key=record.peak_flops_per_s)
+        return {
+            **row,
+            "native_pair": " x ".join(best.operands),
+            "peak_flops_per_s": record.peak_flops_per_s(best),
+            "memory_bytes": record.capacity_bytes,
+            "bandwidth_bytes_per_s": record.sram_bytes_per_clock * record.clock.core.frequency_hz,
             "status": record.status,
         }
     elif isinstance(record, LlmViewerChip):

@@ -267,6 +267,15 @@ class TspPart(Description):
             )
         return self
 
+    @model_validator(mode="after")
+    def _links_reach_memory(self) -> Self:
+        if self.mem.slices // 2 * self.mem.banks < self.c2c.links:
+            raise ValueError(
+                f"c2c.links = {self.c2c.links}: half of them read and write the {self.mem.slices // 2} slices of a "
+                f"hemisphere with {self.mem.banks} banks each, which have too few ports: more slices, or fewer links"
+            )
+        return self
+
     def __hash__(self) -> int:
         return hash((self.name, self.clock.core.frequency_hz, self.mxm.planes, self.vxm.alus))
 
