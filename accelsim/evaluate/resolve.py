@@ -6,6 +6,7 @@ from os import PathLike
 
 from accelsim import catalog
 from accelsim.devices.families import kernel_device
+from accelsim.devices.pim.ordinary import host_of
 from accelsim.errors import RequestError
 from accelsim.graph.attention import Formats
 from accelsim.spec.chip import Chip
@@ -29,7 +30,7 @@ def formats_of(
     if isinstance(chip, LlmViewerChip):
         raise RequestError(
             f"{chip.name} carries only the figures of LLM-Viewer: use convention llm-viewer with fidelity roofline, "
-            "or a chip of family gpu from `accelsim list arch`"
+            "or a chip of family gpu or cpu from `accelsim list arch`"
         )
     native = native_of(chip)
     own = catalog.format_(native.weights)
@@ -52,8 +53,8 @@ def native_of(chip: Chip) -> Native:
         return chip.native
     if not isinstance(chip, System):
         raise RequestError(
-            f"{chip.name}: models run on chips of family gpu, and on systems of memories that compute beside a host, "
-            "such as gddr6-aim-32ch; see `accelsim list arch`"
+            f"{chip.name}: models run on chips of family gpu or cpu, and on systems of memories that compute beside "
+            "a host, such as gddr6-aim-32ch; see `accelsim list arch`"
         )
     if chip.native is not None:
         return chip.native
@@ -63,6 +64,6 @@ def native_of(chip: Chip) -> Native:
 
 def reachable(chip: Chip, formats: Formats) -> list[Format]:
     """The formats that can meet on the matrix unit: the run's own and those that the chip has rates for."""
-    host = catalog.chip(chip.host) if isinstance(chip, System) else chip
+    host = host_of(chip) if isinstance(chip, System) else chip
     named = {name for row in host.peak for name in row.operands} if isinstance(host, GpuChip) else set()
     return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]

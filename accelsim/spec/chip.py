@@ -15,7 +15,7 @@ Chip = GpuChip | LlmViewerChip | AimPart | HbmPimPart | UpmemPart | System
 FAMILIES: dict[
     str, type[GpuChip] | type[LlmViewerChip] | type[AimPart] | type[HbmPimPart] | type[UpmemPart] | type[System]
 ] = {
-    "gpu": GpuChip, "llm-viewer": LlmViewerChip, "gddr6-aim": AimPart, "hbm-pim": HbmPimPart,
+    "gpu": GpuChip, "cpu": GpuChip, "llm-viewer": LlmViewerChip, "gddr6-aim": AimPart, "hbm-pim": HbmPimPart,
     "upmem": UpmemPart, "system": System,
 }  # fmt: skip
 """The record of each family."""
