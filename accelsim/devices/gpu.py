@@ -1,4 +1,4 @@
-"""The GPU as a device: its description, the resources it offers, and how it maps operators."""
+"""A GPU (or a CPU) as a device: its description, the resources it offers, and how it maps operators."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TERMS: Mapping[str, str] = {"compute": TENSOR, "vector": VECTOR, "cache": L2, "
 
 
 class Gpu:
-    """One GPU.
+    """One GPU or CPU.
 
     Args:
         chip: its description.
@@ -44,8 +44,6 @@ class Gpu:
         streams: as in `accelsim.mapping.gpu.plan.GpuMapper`.
     """
 
-    family = "gpu"
-
     def __init__(
         self,
         chip: GpuChip,
@@ -54,6 +52,7 @@ class Gpu:
         streams: str = "one",
     ) -> None:
         self.chip = chip
+        self.family: str = chip.family
         self.figures = GpuFigures(chip, columns or {})
         self._mapper = GpuMapper(chip, bits, streams)
         self._tensor = {

@@ -28,6 +28,7 @@ class System(Description):
             otherwise either waits for the other.
         ordinary_capacity_bytes: memory of as many parts without units; None if it is the same.
         native: formats that a run uses where it names none; None if they are the units' own.
+        host_changes: figures of that host, by dotted key, that are others in this system; for no other host.
         changes: figures of the part, by dotted key, that are others in this system.
     """
 
@@ -43,6 +44,7 @@ class System(Description):
     concurrent_access: bool = False
     ordinary_capacity_bytes: Size | None = Field(default=None, alias="ordinary_capacity")
     native: Native | None = None
+    host_changes: dict[str, Any] = Field(default_factory=dict)
     changes: dict[str, Any] = Field(default_factory=dict)
 
     def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
@@ -51,6 +53,8 @@ class System(Description):
         names = {field.alias or name for name, field in type(self).model_fields.items()}
         own = {key: value for key, value in given.items() if key.split(".")[0] in names}
         rest = {key: value for key, value in given.items() if key not in own}
+        if own.get("host", self.host) != self.host:
+            own = {"host_changes": {}, **own}
         return super().with_({**own, "changes": {**self.changes, **rest}} if rest else own)
 
     def __hash__(self) -> int:

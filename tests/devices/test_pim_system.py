@@ -9,6 +9,7 @@ import pytest
 import accelsim
 from accelsim import catalog
 from accelsim.devices.families import device_for
+from accelsim.devices.pim.ordinary import host_of
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate.resolve import formats_of, reachable
 from accelsim.graph import build, transforms
@@ -85,7 +86,7 @@ def test_another_host_takes_its_place(runs):
         accelsim.simulate("llama-2-7b", "h100-sxm", host="a100-sxm-80gb")
     with pytest.raises(UnknownNameError, match="no-such-chip"):
         accelsim.simulate("llama-2-7b", HBM, host="no-such-chip")
-    with pytest.raises(RequestError, match="expected a chip of family gpu"):
+    with pytest.raises(RequestError, match="expected a chip of family gpu or cpu"):
         accelsim.simulate("llama-2-7b", HBM, host="gddr6-aim")
 
 
@@ -217,6 +218,28 @@ def test_parts_beside_the_host_leave_its_memory_alone():
     assert run.ok
     assert run.summary["memory_capacity_bytes"] == catalog.chip(catalog.chip(UPMEM).host).memory.capacity_bytes
     assert rows(run)["layers.attention.attend"]["placement"] == "host"
+
+
+def test_the_host_beside_the_dpus_is_the_cpu_with_the_channels_that_are_left():
+    """Two of twelve channels: wide products go to the DPUs, those with few outputs to each tasklet to the host."""
+    run = accelsim.simulate("llama-2-7b", UPMEM, **SHORT)
+    placed = {name: row["placement"] for name, row in rows(run).items() if row["kind"] == "matmul"}
+    assert placed.pop("layers.attention.o_proj") == placed.pop("layers.mlp.down_proj") == "host"
+    assert set(placed.values()) == {"pim"}
+    down = rows(run)["layers.mlp.down_proj"]
+    assert down["host_time_s"] / down["count"] == pytest.approx(4096 * 11008 / 38.4e9, rel=0.02)
+    assert down["host_time_s"] < down["pim_time_s"] < 3 * down["host_time_s"]
+
+
+def test_another_host_keeps_all_of_its_memory():
+    system = catalog.chip(UPMEM)
+    assert host_of(system).memory.bandwidth_bytes_per_s == 2 * 19.2e9
+    other = system.with_({"host": "a100-sxm-80gb"})
+    assert host_of(other) == catalog.chip("a100-sxm-80gb")
+    changed = other.with_({"host_changes": {"memory.bandwidth": "1 TB/s"}})
+    assert host_of(changed).memory.bandwidth_bytes_per_s == 1e12
+    with pytest.raises(UnknownNameError, match=r"memory\.bandwith"):
+        host_of(system.with_({"host_changes": {"memory.bandwith": "1 TB/s"}}))
 
 
 def test_parts_beside_the_host_hold_no_more_than_they_have_room_for():

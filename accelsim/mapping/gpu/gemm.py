@@ -28,7 +28,10 @@ from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.device import GpuChip
 
 TILES = ((16, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 128))
-"""Output tiles (rows, columns) of the matrix libraries' kernels."""
+"""Output tiles (rows, columns) of the matrix libraries' kernels; units of fewer rows have one more (`_tiles`)."""
+
+MMA_ROWS = 16
+"""Rows of the smallest tile."""
 
 SPLITS = (1, 2, 3, 4, 6, 8, 16)
 DEPTH_BYTES = 128
@@ -42,6 +45,7 @@ MMA_DEPTH = 16
 CONSTANTS = (
     "sm.count",
     "sm.max_tiles",
+    "sm.tile_rows",
     "clock.sm.frequency",
     "peak",
     "sm.shared",
@@ -150,9 +154,17 @@ def kernel(
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
     made = (
-        _candidate(op, chip, pair, beside, memory, size, tile=tile, split=split) for tile in TILES for split in SPLITS
+        _candidate(op, chip, pair, beside, memory, size, tile=tile, split=split)
+        for tile in _tiles(chip)
+        for split in SPLITS
     )
     return fastest([kernel for kernel in made if kernel is not None], op, pair, resources)
+
+
+def _tiles(chip: GpuChip) -> tuple[tuple[int, int], ...]:
+    """The tiles, smallest first; one has the least rows that the matrix unit computes."""
+    rows = chip.sm.tile_rows
+    return TILES if rows == MMA_ROWS else ((rows, TILES[0][1]), *TILES)
 
 
 def _candidate(
@@ -165,7 +177,7 @@ def _candidate(
     copies_fetched = sum(-(-tiles // chip.sm.operand_sharing) for tiles in tiles_of)
     sharing = sum(tiles_of) / copies_fetched
     stage = (tm * size.depth_first + tn * size.depth_second / sharing) * size.step
-    smallest = tile == TILES[0]
+    smallest = tile == _tiles(chip)[0]
     if chip.sm.shared_bytes < 2 * stage and not smallest:
         return None
     if tm * tn * ACCUMULATOR_BYTES > chip.sm.registers_bytes and not smallest:
