@@ -18,7 +18,6 @@ from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.dram import Dram
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
-from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
@@ -122,8 +121,9 @@ def chip(record: Chip) -> Shown:
             rate = units.show(row["flops_per_s"], "FLOP/s", 4)
             peaks.add_row(" x ".join(row["operands"]), row["accumulator"], row["sparsity"], rate)
         parts.append(peaks)
-    if isinstance(record, HbmPimPart):
-        document["figures"], tables = published.hbm_pim(record)
+    figures, tables = published.shown(record)
+    if figures:
+        document["figures"] = figures
         parts += tables
     return document, parts
 
