@@ -20,7 +20,6 @@ from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.dram import Dram
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
-from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.ipu import IpuPart, IpuSystem
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
@@ -133,8 +132,9 @@ def chip(record: Chip) -> Shown:
         parts.append(peaks)
         document["achieved_bandwidth"], achieved = _achieved(record)
         parts += achieved
-    if isinstance(record, HbmPimPart):
-        document["figures"], tables = published.hbm_pim(record)
+    figures, tables = published.shown(record)
+    if figures:
+        document["figures"] = figures
         parts += tables
     return document, parts
 
