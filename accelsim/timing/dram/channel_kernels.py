@@ -40,17 +40,16 @@ def ready_entry(wires, banks, desk, requests, queue, now):
     settings = wires.settings
     desk.want[queue] = 3
     if settings.per_bank and desk.length[queue] > 0:  # a queue has the number of its bank
-        if banks.row[queue] < 0:
-            desk.want[queue] = 0
-            time = earliest(wires, banks, settings.activate, queue)
-            return (-1, time) if time > now else (0, settings.activate)
-        if banks.row[queue] == requests.row[desk.entry[queue, 0]]:
-            desk.want[queue] = 1
-            soonest = earliest(wires, banks, settings.read, queue)
-            if soonest > now:
+        closed = banks.row[queue] < 0
+        if closed or banks.row[queue] == requests.row[desk.entry[queue, 0]]:
+            desk.want[queue] = 0 if closed else 1
+            soonest = earliest(wires, banks, settings.activate if closed else settings.read, queue)
+            if soonest > now and not closed:
                 soonest = min(soonest, earliest(wires, banks, settings.write, queue))
             if soonest > now:
                 return -1, soonest
+            if closed:
+                return 0, settings.activate
     return ready_of_all(wires, banks, desk, requests, queue, now)
 
 
@@ -125,12 +124,9 @@ def issue_first(wires, banks, desk, requests, channel, now, barred):
         if bus == 1:
             take_out(wires, banks, desk, requests, channel, queue, at, now)
         apply(wires, banks, desk, command, bank, requests.row[request], now)
-        if settings.per_bank and bus == 1:
-            hold_back(wires, banks, desk, 1, settings.read, bank, now)
-        elif settings.per_bank:
-            hold_back(wires, banks, desk, 2, settings.precharge, bank, now)
-            if command == settings.activate:
-                hold_back(wires, banks, desk, 0, command, bank, now)
+        for waited in range(3):
+            if settings.per_bank and (waited == 1) == (bus == 1) and (waited > 0 or command == settings.activate):
+                hold_back(wires, banks, desk, waited, bank, now)
         return bus
     soonest = NEVER
     for k in range(wake.size):
@@ -150,10 +146,11 @@ def next_turn(wake, blocked, last, now):
     return found - wake.size if found >= wake.size else found
 
 
-def hold_back(wires, banks, desk, waited, command, bank, now):
+def hold_back(wires, banks, desk, waited, bank, now):
     """After a command: queues that wait for one of a kind need not look before the levels above banks allow it."""
     settings = wires.settings
     time, other_time = 0, 0
+    command = settings.activate if waited == 0 else (settings.read if waited == 1 else settings.precharge)
     other = settings.write if waited == 1 else command
     for level in range(3):
         if level > 0 and wires.fanout[level] == 1:
@@ -198,27 +195,28 @@ def refresh(wires, banks, desk, channel, now):
     first, last = span(wires, settings.refresh, bank)
     for b in range(first, last):
         desk.blocked[wires.queue[b]] = 1
-    soonest, is_open = NEVER, False
-    for b in range(first, last):
-        if banks.row[b] < 0:
+    command, soonest = settings.refresh, NEVER
+    for b in range(first, last + 1):  # the last round is for the refresh itself, once no row is open
+        if b < last and banks.row[b] < 0:
             continue
-        is_open = True
-        time = earliest(wires, banks, settings.precharge, b)
-        if time <= now:
-            apply(wires, banks, desk, settings.precharge, b, banks.row[b], now)
-            return 1
+        if b < last:
+            command, bank = settings.precharge, b
+        elif command == settings.precharge:
+            break
+        time = earliest(wires, banks, command, bank)
         soonest = min(soonest, time)
-    if not is_open:
-        soonest = earliest(wires, banks, settings.refresh, bank)
-        if soonest <= now:
-            apply(wires, banks, desk, settings.refresh, bank, -1, now)
-            for b in range(first, last):
-                desk.blocked[wires.queue[b]] = 0
-                desk.wake_queue[wires.queue[b]] = 0
-            desk.refreshed[channel] += 1
-            return 1
-    desk.refresh_at[channel] = soonest
-    return 0
+        if time <= now:
+            break
+    if soonest > now:
+        desk.refresh_at[channel] = soonest
+        return 0
+    apply(wires, banks, desk, command, bank, banks.row[bank] if command == settings.precharge else -1, now)
+    if command == settings.refresh:
+        for b in range(first, last):
+            desk.blocked[wires.queue[b]] = 0
+            desk.wake_queue[wires.queue[b]] = 0
+        desk.refreshed[channel] += 1
+    return 1
 
 
 def move(wires, banks, desk, requests, channel, over):
@@ -312,16 +310,17 @@ def tick(wires, banks, desk, requests, channel, now, over):
             bus = 0
         else:
             wake = min(wake, desk.refresh_at[channel])
-    first = bus
-    if bus < 0:
-        first = issue_first(wires, banks, desk, requests, channel, now, -1)
-    if first < 0:
-        wake = min(wake, desk.soonest[channel])
-    elif settings.two_buses:
-        issue_first(wires, banks, desk, requests, channel, now, first)
+    while bus < 0 or settings.two_buses:
+        issued = issue_first(wires, banks, desk, requests, channel, now, bus)
+        if bus >= 0:
+            break
+        bus = issued
+        if issued < 0:
+            wake = min(wake, desk.soonest[channel])
+            break
     moved = desk.try_move[channel] and move(wires, banks, desk, requests, channel, over)
     desk.try_move[channel] = moved
-    desk.wake[channel] = now + 1 if first >= 0 or moved else max(wake, now + 1)
+    desk.wake[channel] = now + 1 if bus >= 0 or moved else max(wake, now + 1)
 
 
 def feed(wires, desk, requests, start, now):
