@@ -9,6 +9,7 @@ import pytest
 
 import accelsim
 from accelsim import catalog, units
+from accelsim.mapping.gpu.memory import port
 from accelsim.spec.device import GpuChip
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,16 +60,14 @@ def test_both_units_at_full_rate_draw_what_the_sockets_may(name):
 
 @pytest.mark.parametrize("weights", [None, "bf16", "int8"])
 def test_decoding_reads_the_weights_at_the_rate_of_the_memory(weights):
-    """Sixteen cores draw 182 GB/s, a 65th of it for each tile's copy of the input; the rest are forks and joins."""
+    """Sixteen cores draw 173 GB/s, a 65th of it for each tile's copy of the input; the rest are forks and joins."""
     chip = cpu(XEON)
     run = accelsim.simulate(
         "llama-2-7b", XEON, prompt=32, generate=2, weights=weights, activations=weights, kv_cache=weights
     )
-    reach = min(
-        chip.memory.bandwidth_bytes_per_s,
-        chip.sm.count * chip.timing.bytes_in_flight_per_sm / chip.timing.memory_latency_s,
-    )
-    assert reach == pytest.approx(182e9, rel=1e-3)
+    under_way = chip.sm.count * chip.timing.bytes_in_flight_per_sm
+    reach = port(chip).share(under_way) * chip.memory.bandwidth_bytes_per_s
+    assert 0.9 < reach / (under_way / chip.timing.memory_latency_s) < 1  # they wait for each other in the channels
     rows = [row for row in run.rows("operators") if row["phase"] == "decode" and row["kind"] == "matmul"]
     assert {row["bound"] for row in rows} == {"memory"}
     read = sum(row["bytes"] for row in rows)

@@ -13,6 +13,7 @@ from accelsim.devices.pim.ordinary import host_of
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate.resolve import formats_of, reachable
 from accelsim.graph import build, transforms
+from accelsim.mapping.gpu.memory import port
 
 HBM, AIM, UPMEM = "hbm-pim-64pch", "gddr6-aim-32ch", "upmem-20dimm"
 SHORT = {"prompt": 64, "generate": 3}
@@ -227,7 +228,11 @@ def test_the_host_beside_the_dpus_is_the_cpu_with_the_channels_that_are_left():
     assert placed.pop("layers.attention.o_proj") == placed.pop("layers.mlp.down_proj") == "host"
     assert set(placed.values()) == {"pim"}
     down = rows(run)["layers.mlp.down_proj"]
-    assert down["host_time_s"] / down["count"] == pytest.approx(4096 * 11008 / 38.4e9, rel=0.02)
+    host = host_of(catalog.chip(UPMEM))
+    assert host.memory.bandwidth_bytes_per_s == 38.4e9
+    assert down["host_time_s"] / down["count"] == pytest.approx(
+        4096 * 11008 / port(host).streaming_bytes_per_s, rel=0.02
+    )
     assert down["host_time_s"] < down["pim_time_s"] < 3 * down["host_time_s"]
 
 
@@ -261,3 +266,15 @@ def test_kernels_side_by_side_wait_for_the_mode_unless_rows_have_two_buffers(con
 def test_a_lone_part_runs_no_model():
     with pytest.raises(RequestError, match="systems of memories that compute"):
         accelsim.simulate("llama-2-7b", "hbm-pim", **SHORT)
+
+
+def test_a_misspelt_key_of_a_system_is_not_taken_for_one_of_its_part():
+    with pytest.raises(UnknownNameError, match="placement"):
+        accelsim.simulate("llama-2-7b", HBM, overrides={"placment": "host"}, **SHORT)
+
+
+def test_parts_beside_the_host_add_to_the_power_that_is_allowed():
+    host = catalog.chip(catalog.chip(UPMEM).host)
+    run = accelsim.simulate("llama-2-7b", UPMEM, **SHORT)
+    # 20 DIMMs of 16 chips, 1.2 W each
+    assert run.summary["power_limit_w"] == pytest.approx(host.power.limit_w + 20 * 16 * 1.2, rel=0.02)

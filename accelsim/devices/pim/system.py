@@ -98,8 +98,11 @@ class PimSystem:
 
     @property
     def limit_w(self) -> Number:
-        """The host's board."""
-        return self.host.limit_w
+        """The host's board, which feeds a memory of its own; parts beside it draw what they stand by with."""
+        if self._unit is not None:
+            return self.host.limit_w
+        spent_j = sum(part.joules for part in self._probe.spent if part.component == "static")
+        return self.host.limit_w + spent_j / self._probe.time_s
 
     @property
     def reference_clock_hz(self) -> Number:
