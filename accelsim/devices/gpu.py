@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
 from accelsim import cost
+from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
@@ -17,7 +17,7 @@ from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
-from accelsim.spec.device import Figures, GpuChip, Peak
+from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.infeasible import Infeasible
 
 _SERVES: Mapping[str, tuple[str, str, str]] = {
@@ -134,18 +134,7 @@ class Gpu:
         if path == FIGURE:
             memory = port(self.chip)
             return [(path, memory.source, memory.status)]
-        *tables, key = path.split(".")
-        table: Any = self.chip
-        for part in tables:
-            table = getattr(table, part)
-        found = getattr(table, key, None)
-        if isinstance(found, tuple):
-            return [(f"{path}.{i}", row.source, row.status) for i, row in enumerate(found)]
-        if isinstance(found, Figures):
-            keys = (*found.measured, *found.derived, *found.assumed)
-            weakest = max([found.status, *map(found.status_of, keys)], key=STATUSES.index)
-            return [(path, found.source, weakest)]
-        return [(path, table.source, table.status_of(key))]
+        return provenance.constant(self.chip, path)
 
 
 @cache
