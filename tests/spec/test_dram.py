@@ -175,9 +175,7 @@ def test_a_standard_of_ones_own_is_one_file(tmp_path):
 
 
 def test_the_clock_of_a_timing_can_be_overridden():
-    """Its `assumed` names parameters without a source, not overridden figures."""
     changed = catalog.dram("hbm3").with_({"timing.0.tCK_ps": 764.0})
     assert changed.timing.tck_ps == 764.0
-    assert changed.timing.status == "assumed"
-    assert changed.timing.assumed == catalog.dram("hbm3").timing.assumed
+    assert set(changed.timing.assumed) - set(catalog.dram("hbm3").timing.assumed) == {"tCK_ps"}
     assert changed.timing.source.endswith("overridden: tCK_ps")
