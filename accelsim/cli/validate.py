@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -13,21 +13,32 @@ if TYPE_CHECKING:
     from accelsim.validation import pim, published
 
 
+Family = Literal["pim", "ipu", "fpga", "tsp"]
+
+
 @app.command()
 def validate(
     *,
     family: Annotated[
-        Literal["pim", "ipu", "fpga", "tsp"], typer.Option(help="Which figures; those of GPUs: docs/validation.md.")
-    ],
+        Family | None,
+        typer.Option(help="Whose figures, all if not given; those of GPUs: docs/validation.md.", show_default=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute every case of a reference again, and print its figure, ours and the difference."""
-    found = import_module(f"accelsim.validation.{family}").rows()
+    families = get_args(Family) if family is None else (family,)
+    found = {name: import_module(f"accelsim.validation.{name}").rows() for name in families}
     if as_json:
-        document = _cycles_document if family == "pim" else _document
-        print_json("validate", {"family": family, "rows": [document(row) for row in found]})
+        documents = [
+            {"family": name, **(_cycles_document if name == "pim" else _document)(row)}
+            for name, rows in found.items()
+            for row in rows
+        ]
+        print_json("validate", {"family": family or "all", "rows": documents})
         return
-    console().print(_cycles_table(found) if family == "pim" else _table(found))
+    tables = [(_cycles_table if name == "pim" else _table)(rows) for name, rows in found.items()]
+    titles = [f"{name}\n" if family is None else "" for name in families]
+    console().print("\n\n".join(title + table for title, table in zip(titles, tables, strict=True)))
 
 
 def _cycles_document(row: pim.Row) -> dict[str, object]:
