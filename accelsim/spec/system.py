@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from accelsim.errors import UnknownNameError
-from accelsim.spec.base import Count, Description, Name, Size
+from accelsim.spec.assembly import Assembly
+from accelsim.spec.base import Count, Name, Size
 from accelsim.spec.device import Native
 
-_ALIKE: Final = 0.75
 
-
-class System(Description):
+class System(Assembly):
     """Equal parts beside a host chip.
 
     Attributes:
@@ -54,15 +51,9 @@ class System(Description):
     def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
         """The same system with other values; keys that it does not have itself are figures of its part."""
         given = {**(overrides or {}), **more}
-        names = {field.alias or name for name, field in type(self).model_fields.items()}
-        own = {key: value for key, value in given.items() if key.split(".")[0] in names}
-        rest = {key: value for key, value in given.items() if key not in own}
-        for key in rest:  # a key of the part is a table's, so that one without a dot was meant for the system
-            if "." not in key and get_close_matches(key, names, cutoff=_ALIKE):
-                raise UnknownNameError("key", key, tuple(names), hint=f"of {self.part}: dotted keys of its tables")
-        if own.get("host", self.host) != self.host:
-            own = {"host_changes": {}, **own}
-        return super().with_({**own, "changes": {**self.changes, **rest}} if rest else own)
+        if given.get("host", self.host) != self.host:
+            given = {"host_changes": {}, **given}
+        return super().with_(given)
 
     def __hash__(self) -> int:
         return hash((self.name, self.part, self.count, self.host, self.placement, tuple(self.changes)))

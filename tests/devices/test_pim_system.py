@@ -268,9 +268,14 @@ def test_a_lone_part_runs_no_model():
         accelsim.simulate("llama-2-7b", "hbm-pim", **SHORT)
 
 
-def test_a_misspelt_key_of_a_system_is_not_taken_for_one_of_its_part():
-    with pytest.raises(UnknownNameError, match="placement"):
-        accelsim.simulate("llama-2-7b", HBM, overrides={"placment": "host"}, **SHORT)
+@pytest.mark.parametrize(
+    ("on", "misspelt", "meant"),
+    [(HBM, "placment", "placement"), ("ipu-mk2-8", "topologi", "topology"), ("groq-lpu-8", "cuont", "count"),
+     ("dfx-u280-4", "topolgy", "topology")],
+)  # fmt: skip
+def test_a_misspelt_key_of_a_system_is_not_taken_for_one_of_its_part(on, misspelt, meant):
+    with pytest.raises(UnknownNameError, match=f"nearest: {meant}"):
+        accelsim.simulate("llama-2-7b", on, overrides={misspelt: "mesh"}, **SHORT)
 
 
 def test_parts_beside_the_host_add_to_the_power_that_is_allowed():
