@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from accelsim.mapping.gpu.memory import FIGURE, port
-from accelsim.mapping.kernel import Kernel
+from accelsim.mapping.kernel import PART, Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
 from accelsim.spec.device import Conversion, GpuChip, Narrowing, Peak
 from accelsim.spec.faults import unit_at
 from accelsim.spec.ipu import AmpPeak
 
-PART = "part."
 _PROVENANCE = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
 
 
