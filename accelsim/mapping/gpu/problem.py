@@ -115,6 +115,7 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
     return Machine(
         sms=chip.sm.count,
         max_tiles=chip.sm.max_tiles,
+        tile_rows=chip.sm.tile_rows,
         clock_hz=chip.clock.sm.frequency_hz,
         flops_per_clock=pair.peak.flops_per_clock,
         vector_flops_per_clock=chip.vector.flops_per_clock,
