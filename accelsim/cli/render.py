@@ -115,7 +115,8 @@ def one_line(record: Chip | Node | Calibration | Dram | Model | Format) -> str:
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
     if isinstance(record, Calibration):
-        return f"calibration {record.name}: {record.provenance.fit.rows} kernels of {record.library} on {record.chip}"
+        kernels = f"{record.provenance.fit.rows} timed" if record.provenance else "not timed"
+        return f"calibration {record.name}: {kernels}, kernels of {record.library} on {record.chip}"
     if isinstance(record, Dram):
         return f"DRAM {record.name}: {record.standard}, {_cell(record.peak_bytes_per_s, 'B/s')}"
     if isinstance(record, Format):
@@ -313,8 +314,8 @@ def _calibration_row(record: Calibration) -> dict[str, Any]:
         "name": record.name,
         "chip": record.chip,
         "library": record.library,
-        "rows": record.provenance.fit.rows,
-        "held_mean": record.provenance.held.mean,
+        "rows": record.provenance.fit.rows if record.provenance else 0,
+        "held_mean": record.provenance.held.mean if record.provenance else None,
         "status": record.status,
     }
 

@@ -90,7 +90,7 @@ class _Chosen:
         }
         limit = max(natural, key=lambda name: natural[name])
         # beside memory and the units there is what hides in between: latency, the issue of steps, the start of tiles
-        waits = limit != MEMORY and natural[limit] < float(times.sm[0]) / 2
+        waits = natural[limit] < float(times.sm[0]) / 2
         return _Chosen(
             tile, split, int(times.tiles[0]), int(times.steps[0]), int(times.stages[0]), float(times.waves[0]),
             float(times.body[0]), float(times.reduction[0]), fetched, natural, limit, "pipeline" if waits else None,

@@ -125,7 +125,8 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
     moved = traffic(shapes, machine.l2_bytes, c.usable_l2, residency)
     direct, split_up = (stream_s(moved.read, written, machine, c) for written in (moved.written, 0 * moved.written))
     memory = np.where(split > 1, split_up[:, None], direct[:, None])
-    body = (sm**c.overlap + memory**c.overlap) ** (1 / c.overlap)
+    longer = np.maximum(sm, memory)
+    body = longer * (1 + (np.minimum(sm, memory) / longer) ** c.overlap) ** (1 / c.overlap)
     ideal = (2 * shapes.products / (machine.flops_per_clock * hz * sms))[:, None]
     drop = c.clock_drop * (ideal / body) * (1.0 if clock == "sustained" else body / (body + c.clock_ramp_s))
     reduction = np.where(split > 1, _reduction_s(shapes, split, machine, c, moved), 0.0)
