@@ -38,7 +38,7 @@ LIMITS: dict[str, tuple[str, dict[str, float], str, dict[str, Any]]] = {
     "l2_port": ("cache", {"sm.l2_port": 1e-3}, "matmul", MATMUL),
     "l2": ("cache", {"l2.bandwidth": 1e-3}, "matmul", MATMUL),
     "memory": ("memory", {"memory.bandwidth": 1e-3}, "matmul", MATMUL),
-    "launch": ("launch", {"timing.launch": 1e3}, "matmul", MATMUL),
+    "launch": ("launch", {"timing.launch": 1e3}, "matmul", {"m": 16, "n": 512, "k": 512}),
     # too few bytes under way starve the memory, or the steps that wait for them, whichever holds fewer
     "latency": ("memory pipeline", {"timing.memory_latency": 1e3}, "matmul", MATMUL),
 }
