@@ -1,12 +1,12 @@
-"""The GPU as a device: its description, the resources it offers, and how it maps operators."""
+"""A GPU (or a CPU) as a device: its description, the resources it offers, and how it maps operators."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
 from accelsim import cost
+from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, of_all, price
 from accelsim.graph.numbers import Number
@@ -20,7 +20,7 @@ from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, REGISTER, SHARED, S
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
 from accelsim.spec.calibration import Conditions
-from accelsim.spec.device import Figures, GpuChip, Peak
+from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.infeasible import Infeasible
 
 _SERVES: Mapping[str, tuple[str, str, str]] = {
@@ -38,7 +38,7 @@ _TERMS: Mapping[str, str] = {"compute": TENSOR, "vector": VECTOR, "cache": L2, "
 
 
 class Gpu:
-    """One GPU.
+    """One GPU or CPU.
 
     Args:
         chip: its description.
@@ -50,8 +50,6 @@ class Gpu:
         devices: equal GPUs that share every operator.
     """
 
-    family = "gpu"
-
     def __init__(
         self,
         chip: GpuChip,
@@ -62,6 +60,7 @@ class Gpu:
         devices: int = 1,
     ) -> None:
         self.chip, self.devices = chip, devices
+        self.family: str = chip.family
         self.figures = GpuFigures(chip, columns or {})
         self._mapper = GpuMapper(chip, bits, streams, conditions, devices)
         self._tensor = {
@@ -164,18 +163,7 @@ class Gpu:
         if path == CALIBRATED:
             record = self._mapper.library.calibration
             return [(path, record.source, record.status)]
-        *tables, key = path.split(".")
-        table: Any = self.chip
-        for part in tables:
-            table = getattr(table, part)
-        found = getattr(table, key, None)
-        if isinstance(found, tuple):
-            return [(f"{path}.{i}", row.source, row.status) for i, row in enumerate(found)]
-        if isinstance(found, Figures):
-            keys = (*found.measured, *found.derived, *found.assumed)
-            weakest = max([found.status, *map(found.status_of, keys)], key=STATUSES.index)
-            return [(path, found.source, weakest)]
-        return [(path, table.source, table.status_of(key))]
+        return provenance.constant(self.chip, path)
 
 
 @cache

@@ -170,10 +170,11 @@ def test_a_model_that_does_not_fit_is_a_result_with_levers(command: Any) -> None
     assert " chips of this memory" in second
 
 
-def test_several_chips_are_a_result_too(command: Any) -> None:
-    code, out, _ = command("run", *SMALL, "--chips", "2")
+def test_several_chips_that_no_board_joins_are_a_result_too(command: Any) -> None:
+    code, out, _ = command("run", *SMALL, "--chips", "16")
     assert code == 1
-    assert out.startswith("infeasible: 2 chips: runs over several GPUs are not supported yet")
+    assert out.startswith("infeasible: 16 chips of ")
+    assert "a board joins 8 at most" in out
 
 
 def test_a_prompt_beyond_the_context_is_warned_about(command: Any) -> None:
@@ -211,7 +212,7 @@ def test_a_prompt_beyond_the_context_is_warned_about(command: Any) -> None:
         ((*GPT2, "--plot", "x.gif"), "error: --plot x.gif: allowed are names that end in .png, "),
         ((*GPT2, "--export", "x.xls"), "error: --export x.xls: allowed are names that end in .json"),
         ((*GPT2, "--export", "/nowhere/x.json"), "there is no folder /nowhere"),
-        ((*GPT2, "--plot-kind", "rofline"), "breakdown, timeline: did you mean 'roofline'?"),
+        ((*GPT2, "--plot-kind", "rofline"), "breakdown, timeline, commands: did you mean 'roofline'?"),
     ],
 )  # fmt: skip
 def test_bad_input_is_explained_on_stderr_and_exits_with_2(command: Any, arguments: Any, message: str) -> None:
