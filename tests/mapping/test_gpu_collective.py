@@ -94,3 +94,11 @@ def test_what_cannot_be_joined(fidelity: str) -> None:
 def test_one_gpu_has_nothing_to_send() -> None:
     run = accelsim.simulate_operator("all_reduce", on="h100-sxm", bytes=1000, devices=1)
     assert run.summary["total_time_s"] == pytest.approx(chip("h100-sxm").timing.launch_s)
+
+
+def test_a_slow_link_limits_a_run_of_several_gpus() -> None:
+    rows = [{**row, "bandwidth": "100 MB/s"} for row in chip("h100-sxm").raw["link"]]
+    run = accelsim.simulate("llama-2-7b", chip("h100-sxm").with_({"link": rows}), chips=4, prompt=64, generate=2)
+    bounds = run.operators.set_index("kind")["bound"]
+    assert set(bounds.loc[["all_reduce", "all_gather"]]) == {"link"}
+    assert run.resources.set_index("resource").loc["chip.link", "utilization"] > 0.5

@@ -12,6 +12,7 @@ import pytest
 
 import accelsim
 from accelsim import catalog
+from accelsim.mapping.gpu.links import fastest
 from accelsim.results import Run
 from accelsim.spec.device import DESCRIPTIVE, GpuChip
 from tests.figures import numbers
@@ -65,6 +66,10 @@ def descriptive(path: str, chip: GpuChip) -> bool:
     """Whether a figure is listed as one that no result depends on; a table's name stands for all its keys."""
     if path.startswith("peak."):
         path = f"peak.{chip.peak[record_row(chip, int(path.split('.')[1]))].sparsity}"
+    if path.startswith("link.") and chip.link[int(path.split(".")[1])] is not fastest(chip):
+        path = "link.slower"
+    if path == "energy.link" and not chip.link:
+        return True
     plain = ".".join(part for part in path.split(".") if not part.isdigit())
     return any(plain == entry or plain.startswith(f"{entry}.") for entry in DESCRIPTIVE)
 
@@ -100,6 +105,8 @@ def workloads(chip: GpuChip, path: str) -> list[Callable[[GpuChip], Run]]:
         return lambda on: accelsim.simulate_operator("matmul", on=on, format=first, weights=second, **dims)
 
     made = [product(a, b, m=m, n=n, k=4096) for a, b in operands for m, n in ((4096, 4096), (16, 512), (1, 32_768))]
+    if chip.link and "link" in parts:
+        return [lambda on: accelsim.simulate_operator("all_reduce", on=on, bytes=10**8, devices=2)]
     if parts[0] not in PAIRS:
         # narrow weights and a short depth: only several resident tiles keep enough bytes in flight
         made += [
