@@ -46,7 +46,7 @@ GROWTH: Final = Range(-0.6, 0.0, 0.6)
 LEAST_ROWS: Final = 24
 _NEEDED: Final = ("op_name", "num_gpus", "message_size", "latency")
 _PULL: Final = 2e-4
-_STARTS: Final = 4
+_STARTS: Final = 12
 RULE: Final = (
     "held back: rows whose sha256 of repr(('held', 'collective', operation, devices, bytes)) is a multiple of 4; all "
     "others are fitted"
@@ -172,10 +172,12 @@ def fit(rows: Rows, link_bytes_per_s: float, starts: int = _STARTS) -> Collectiv
 
     draw, best = np.random.default_rng(0), None
     width = np.where(np.arange(len(spans)) < len(RANGES), 0.5, 0.1)
-    for number in range(starts):
-        begin = usual + (draw.normal(0, width) if number else 0)
+    for number in range(starts + 2):
+        begin = (usual + (draw.normal(0, width) if number else 0))[free]
+        if number >= starts and best is not None:
+            begin = best.x  # a simplex that has shrunk too early gets another chance
         found = optimize.minimize(
-            loss, begin[free], method="Nelder-Mead",
+            loss, begin, method="Nelder-Mead",
             options={"maxfev": 4000, "adaptive": True, "xatol": 1e-4, "fatol": 1e-7},
         )  # fmt: skip
         if best is None or found.fun < best.fun:
