@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Final
 
 from accelsim import units
 from accelsim.errors import RequestError
-from accelsim.spec.calibration import Calibration, Errors, Fit, GemmConstants
+from accelsim.spec.calibration import Calibration, Collective, Errors, Fit, GemmConstants
 from accelsim.validation import collectives
 from accelsim.validation.calibrate import Rows
 
@@ -84,6 +84,11 @@ def written(record: Calibration, prose: str) -> str:
         ]  # fmt: skip
     lines += collectives.lines(record.collective, _fit)
     return "\n".join(lines) + "\n"
+
+
+def collectives_written(records: Sequence[Collective]) -> str:
+    """The tables of a calibration file that hold the constants of collectives."""
+    return "\n".join(collectives.lines(records, _fit)).lstrip("\n") + "\n"
 
 
 def _fit(fit: Fit) -> Iterator[str]:
