@@ -13,7 +13,7 @@ from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.graph.parallel import copied_bytes, share
 from accelsim.mapping.gpu.figures import GpuFigures
-from accelsim.mapping.gpu.library import CALIBRATED, COLLECTIVE
+from accelsim.mapping.gpu.library import CALIBRATED, COLLECTIVE, ROWS
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
@@ -160,6 +160,9 @@ class Gpu:
                 (f"{path}.{row.constants.operation}", row.provenance.source, "derived")
                 for row in self._mapper.collectives.calibration.collective
             ]
+        if path == ROWS:
+            held = self._mapper.row_kernels
+            return [] if held is None else [(path, held.source, held.status)]
         if path == CALIBRATED:
             record = self._mapper.library.calibration
             return [(path, record.source, record.status)]

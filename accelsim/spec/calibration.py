@@ -105,6 +105,20 @@ class FormatConstants(Record):
     provenance: Fit
 
 
+class RowKernels(Sourced):
+    """How wide a row a kernel of its own keeps on the chip; wider ones are read once for their sums, and once more.
+
+    Fused kernels of serving engines do not follow these.
+
+    Attributes:
+        softmax_columns: elements of a row of a softmax.
+        norm_columns: elements of a row of a norm.
+    """
+
+    softmax_columns: Count
+    norm_columns: Count
+
+
 class Collective(Record):
     """Constants of one operation between GPUs of this kind.
 
@@ -133,6 +147,7 @@ class Calibration(Description):
         provenance: of `gemm`; none where nobody timed the kernels.
         format: other pairs of formats.
         collective: operations between chips of this kind.
+        rows: what softmax and norm kernels hold.
     """
 
     name: Name
@@ -143,6 +158,7 @@ class Calibration(Description):
     provenance: Fit | None = None
     format: tuple[FormatConstants, ...] = ()
     collective: tuple[Collective, ...] = ()
+    rows: RowKernels | None = None
 
     @property
     def fitted(self) -> Fit:

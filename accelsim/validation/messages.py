@@ -46,8 +46,8 @@ def rows(folder: Path) -> Iterator[Row]:
         for band, least, most in (
             ("up to 64 kB", 0.0, 65_536.0), ("to 16 MB", 65_537.0, 2.0**24), ("over 16 MB", 2.0**24 + 1, np.inf)
         ):  # fmt: skip
-            some = [part.where((least <= part.size) & (part.size <= most)) for part in kept]
-            yield _row(chip, f"collectives, {band}", [part for part in some if len(part)], base)
+            within = [part.where((least <= part.size) & (part.size <= most)) for part in kept]
+            yield _row(chip, f"collectives, {band}", [part for part in within if len(part)], base)
         if record.chip in other:
             yield _row(chip, "all_reduce (Vidur)", [other[record.chip]], base)
 

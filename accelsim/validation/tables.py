@@ -82,6 +82,12 @@ def written(record: Calibration, prose: str) -> str:
             f'prepass = "{units.show(row.prepass_s, "s", 4)}"', f"prepass_bytes = {row.prepass_bytes!r}",
             "", "[format.gemm]", *_constants(row.gemm), "", "[format.provenance]", *_fit(row.provenance),
         ]  # fmt: skip
+    if record.rows is not None:
+        lines += [
+            "", "[rows]", f"softmax_columns = {record.rows.softmax_columns}",
+            f"norm_columns = {record.rows.norm_columns}", f'source = "{record.rows.source}"',
+            f'status = "{record.rows.status}"',
+        ]  # fmt: skip
     lines += collectives.lines(record.collective, _fit)
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from accelsim import catalog
 from accelsim.errors import UnknownNameError
-from accelsim.spec.calibration import Calibration, Collective, Conditions
+from accelsim.spec.calibration import Calibration, Collective, Conditions, RowKernels
 from accelsim.spec.collective import CollectiveConstants
 from accelsim.spec.device import GpuChip
 
@@ -16,6 +16,9 @@ CALIBRATED = "calibration.gemm"
 
 COLLECTIVE = "calibration.collective"
 """Likewise, of its collectives."""
+
+ROWS = "calibration.rows"
+"""Likewise, of its kernels that work by rows."""
 
 NEAREST = "*"
 """In `Calibration.default_for`: generations that nobody has measured."""
@@ -134,6 +137,14 @@ def collectives(chip: GpuChip) -> Collectives:
     """What is known of the collectives of a chip: its own constants, those of its generation, or the plainest GPU's."""
     records = [record for record in map(catalog.calibration, catalog.names("calibrations")) if record.collective]
     return Collectives(min(records, key=_rank(chip.name, (chip.family, chip.generation))), chip.name)
+
+
+def row_kernels(chip: GpuChip) -> RowKernels | None:
+    """What softmax and norm kernels of a chip hold, or of the GPU nearest to it; None for what is no GPU."""
+    if chip.family != "gpu":
+        return None
+    records = [record for record in map(catalog.calibration, catalog.names("calibrations")) if record.rows]
+    return min(records, key=_rank(chip.name, (chip.family, chip.generation))).rows
 
 
 def _rank(chip: str, kinds: tuple[str, str]) -> Callable[[Calibration], tuple[bool, bool, bool]]:

@@ -9,14 +9,14 @@ from accelsim.graph.operator import COLLECTIVE_KINDS, MATRIX_KINDS, Graph, Kind,
 from accelsim.graph.parallel import share
 from accelsim.mapping.gpu import attention, collective, gemm, quantise, streaming
 from accelsim.mapping.gpu.group import of_all
-from accelsim.mapping.gpu.library import Collectives, Library, collectives, library
+from accelsim.mapping.gpu.library import Collectives, Library, collectives, library, row_kernels
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
 from accelsim.mapping.gpu.resources import joined, resources
 from accelsim.mapping.gpu.steps import beside
 from accelsim.mapping.kernel import Kernel, Plan
 from accelsim.mapping.plan import Planner
-from accelsim.spec.calibration import Conditions
+from accelsim.spec.calibration import Conditions, RowKernels
 from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 
@@ -60,6 +60,11 @@ class GpuMapper:
         return collectives(self.chip)
 
     @cached_property
+    def row_kernels(self) -> RowKernels | None:
+        """What softmax and norms hold of a row."""
+        return row_kernels(self.chip)
+
+    @cached_property
     def memory(self) -> MemoryPort:
         """What kernels draw from the memory; only kernels need it, so that closed forms never sample a DRAM."""
         return port(self.chip)
@@ -88,7 +93,7 @@ class GpuMapper:
         if op.kind is Kind.QUANTIZE:
             return quantise.kernel(op, self.chip, steps, self.memory, self.library)
         if pair is None:
-            return streaming.kernel(op, self.chip, steps, self.memory)
+            return streaming.kernel(op, self.chip, steps, self.memory, self.row_kernels, self.library)
         if op.kind is Kind.ATTENTION:
             return attention.kernel(op, self.chip, pair, steps, self.memory, self._own)
         return gemm.kernel(
