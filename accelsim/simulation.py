@@ -194,8 +194,9 @@ def simulate_operator(
     """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
 
     Args:
-        kind: "matmul" (m, n, k: [m, k] x [k, n]), "attention" (batch, query, kv, heads, kv_heads, head_dim,
-            causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "quantize", "add",
+        kind: "matmul" (m, n, k: [m, k] x [k, n]), "experts" (tokens, experts, active, n, k, routing: a matrix [k, n]
+            per expert, times the rows of the tokens that picked it), "attention" (batch, query, kv, heads,
+            kv_heads, head_dim, causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "quantize", "add",
             "mul" (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce", "all_gather",
             "reduce_scatter", "all_to_all" (bytes of the whole tensor, devices), "send" (bytes).
         on: chip by name, path or record.

@@ -61,8 +61,8 @@ def operator(
         str,
         typer.Argument(
             metavar="KIND",
-            help="matmul, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul, quantize, all_reduce, "
-            "all_gather, reduce_scatter, all_to_all or send.",
+            help="matmul, experts, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul, quantize, "
+            "all_reduce, all_gather, reduce_scatter, all_to_all or send.",
         ),
     ],
     *,
@@ -70,6 +70,17 @@ def operator(
     m: Annotated[int | None, _size("matmul: rows of the result.")] = None,
     n: Annotated[int | None, _size("matmul: columns of the result.")] = None,
     k: Annotated[int | None, _size("matmul: depth.")] = None,
+    tokens: Annotated[int | None, _size("experts: tokens.")] = None,
+    experts: Annotated[int | None, _size("experts: matrices [k, n].")] = None,
+    active: Annotated[int | None, _size("experts: picks of each token.")] = None,
+    routing: Annotated[
+        str | None,
+        typer.Option(
+            help="experts: their popularity: uniform, zipf:EXPONENT or a JSON file.",
+            show_default=False,
+            rich_help_panel="Dimensions",
+        ),
+    ] = None,
     batch: Annotated[int | None, _size("matmul, attention: independent products or sequences.")] = None,
     query: Annotated[int | None, _size("attention: query positions.")] = None,
     kv: Annotated[int | None, _size("attention: key and value positions.")] = None,
@@ -122,6 +133,10 @@ def operator(
         "m": m,
         "n": n,
         "k": k,
+        "tokens": tokens,
+        "experts": experts,
+        "active": active,
+        "routing": routing,
         "batch": batch,
         "query": query,
         "kv": kv,

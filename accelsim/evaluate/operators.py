@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from accelsim.errors import RequestError, UnknownNameError, did_you_mean
-from accelsim.graph.attention import Formats
+from accelsim.graph.attention import Build, Formats, Shape
+from accelsim.graph.feed_forward import experts
 from accelsim.graph.operator import Kind, Operator, Role, Tensor
+from accelsim.graph.routing import parse
 
 _ELEMENTWISE = {
     "add": Kind.ADD,
@@ -25,6 +27,7 @@ _IN_MEMORY = ("batchnorm",)
 _COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "matmul": ("m", "n", "k"),
+    "experts": ("tokens", "experts", "active", "n", "k"),
     "attention": ("query", "kv", "heads", "head_dim"),
     **dict.fromkeys(_COLLECTIVES, ("bytes", "devices")),
     "send": ("bytes",),
@@ -32,6 +35,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
 }
 _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "matmul": {"batch": 1},
+    "experts": {"routing": "uniform"},
     "attention": {"batch": 1, "kv_heads": None, "causal": False, "window": None},
     **{name: {} for name in (*_COLLECTIVES, "send")},
     **{name: {"elements": None, "rows": None, "columns": None} for name in (*_ELEMENTWISE, *_IN_MEMORY)},
@@ -56,7 +60,7 @@ def checked(kind: str, dims: Mapping[str, Any]) -> dict[str, Any]:
                 f"{kind}: unknown dimension {name!r}{did_you_mean(name, allowed)}; it takes {', '.join(allowed)}"
             )
         if (
-            name != "causal"
+            name not in ("causal", "routing")
             and value is not None
             and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
         ):
@@ -84,6 +88,8 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
         return _matmul(given, formats)
     if kind == "attention":
         return _attention(given, formats)
+    if kind == "experts":
+        return _experts(given, formats)
     if kind in _COLLECTIVES or kind == "send":
         tensor = Tensor(
             "data", (given["bytes"] / formats.activations.bytes_per_element,), Role.ACTIVATION, formats.activations
@@ -105,6 +111,15 @@ def _matmul(d: Mapping[str, Any], formats: Formats) -> Operator:
         ),
         outputs=(Tensor("c", (batch, d["m"], d["n"]), Role.ACTIVATION, formats.activations),),
     )
+
+
+def _experts(d: Mapping[str, Any], formats: Formats) -> Operator:
+    """One matrix [k, n] per expert, times the rows of the tokens that picked it."""
+    if d["active"] > d["experts"]:
+        raise RequestError(f"experts: active = {d['active']} exceeds experts = {d['experts']}")
+    build = Build(Shape(1, d["tokens"], 0), formats, d["k"])
+    matrices = (d["experts"], d["k"], d["n"])
+    return experts(build, "experts", "gathered", "expert_rows", matrices, d["active"], parse(d["routing"], 0))
 
 
 def _attention(d: Mapping[str, Any], formats: Formats) -> Operator:
