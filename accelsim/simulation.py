@@ -196,9 +196,10 @@ def simulate_operator(
     Args:
         kind: "matmul" (m, n, k: [m, k] x [k, n]), "experts" (tokens, experts, active, n, k, routing: a matrix [k, n]
             per expert, times the rows of the tokens that picked it), "attention" (batch, query, kv, heads,
-            kv_heads, head_dim, causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "quantize", "add",
-            "mul" (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce", "all_gather",
-            "reduce_scatter", "all_to_all" (bytes of the whole tensor, devices), "send" (bytes).
+            kv_heads, head_dim, causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu",
+            "quantize", "add", "mul" (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce"
+            (bytes, devices); on GPUs "all_gather", "reduce_scatter", "all_to_all" (bytes of the whole tensor,
+            devices), "send" (bytes).
         on: chip by name, path or record.
         format: of all operands; the chip's native one if not given.
         weights: format of the second operand of matmul, or of K and V.
@@ -293,10 +294,10 @@ def _run(
     progress: outcome.Progress | None = None,
 ) -> Run:
     devices = 1
+    shared = grouped(work, chip, chips)
+    if isinstance(shared, Infeasible):
+        return outcome.infeasible(request, shared, [], warnings)
     if isinstance(chip, GpuChip):
-        shared = grouped(work, chip, chips)
-        if isinstance(shared, Infeasible):
-            return outcome.infeasible(request, shared, [], warnings)
         (work, devices), chips = shared, 1
         if devices > 1:
             request = replace(request, chip=f"{chip.name}@{devices}")

@@ -7,21 +7,29 @@ from dataclasses import replace
 from accelsim.devices.gpu import Gpu
 from accelsim.evaluate import memory
 from accelsim.evaluate.phases import Passes, Single, Work
-from accelsim.graph.operator import COLLECTIVE_KINDS
+from accelsim.graph.operator import COLLECTIVE_KINDS, Kind
 from accelsim.graph.parallel import unfit
 from accelsim.mapping.gpu.links import BOARD, fastest
+from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 
 
-def grouped(work: Passes, chip: GpuChip, chips: int | str) -> tuple[Passes, int] | Infeasible:
-    """The work as so many GPUs share it, and their number.
+def grouped(work: Passes, chip: Chip, chips: int | str) -> tuple[Passes, int] | Infeasible:
+    """The work as so many GPUs share it, and their number; other families group their chips themselves.
 
     Args:
         work: as one GPU would do it; a collective says itself how many take part.
         chip: each of them.
         chips: a number, or "auto" for as few as hold the model.
     """
+    if not isinstance(chip, GpuChip):
+        if isinstance(work, Single) and work.op.kind in COLLECTIVE_KINDS - {Kind.ALL_REDUCE}:
+            return Infeasible(
+                "unsupported", f"{chip.name}: {work.op.kind} on its own is an operator of GPUs",
+                set_by=("kind",), levers=("all_reduce",),
+            )  # fmt: skip
+        return work, 1
     if isinstance(work, Single) and work.op.kind in COLLECTIVE_KINDS:
         devices = int(work.op.dims["devices"])
         if chips not in (1, "auto", devices):

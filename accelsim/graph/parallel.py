@@ -149,22 +149,16 @@ class _Marker:
         return replace(self.block, operators=tuple(self.made))
 
     def _complete(self, name: str, tensors: Sequence[Tensor]) -> None:
-        """Sums of summands, several of one shape in one go, and parts put together."""
-        summed: set[tuple[object, ...]] = set()
+        """Sums of summands, all of one width in one go (what is added later may be added first), and parts joined."""
+        groups: dict[tuple[Kind, object], list[Tensor]] = {}
         for tensor in tensors:
-            partial = self.states[tensor.name] == _PARTIAL
+            kind = Kind.ALL_REDUCE if self.states[tensor.name] == _PARTIAL else Kind.ALL_GATHER
+            groups.setdefault((kind, tensor.shape[-1] if kind is Kind.ALL_REDUCE else len(groups)), []).append(tensor)
             self.states[tensor.name] = 1
-            shape = tuple(map(str, tensor.shape))
-            if partial and shape in summed:
-                continue  # the summands of both are added on the way in
-            summed.add(shape)
-            kind = Kind.ALL_REDUCE if partial else Kind.ALL_GATHER
-            self.made.append(
-                Operator(
-                    name=f"{name}.{kind}", kind=kind, dims={"bytes": tensor.bytes, "devices": self.devices},
-                    inputs=(tensor,), outputs=(tensor,),
-                )
-            )  # fmt: skip
+        for index, ((kind, _), joined) in enumerate(groups.items()):
+            dims = {"bytes": joined[0].bytes, "devices": self.devices}
+            label = f"{name}.{kind}" + (f"_{index + 1}" if index else "")
+            self.made.append(Operator(name=label, kind=kind, dims=dims, inputs=tuple(joined), outputs=tuple(joined)))
 
     def _state(self, tensor: Tensor) -> int:
         return self.states.get(tensor.name, 1)

@@ -102,3 +102,10 @@ def test_a_slow_link_limits_a_run_of_several_gpus() -> None:
     bounds = run.operators.set_index("kind")["bound"]
     assert set(bounds.loc[["all_reduce", "all_gather"]]) == {"link"}
     assert run.resources.set_index("resource").loc["chip.link", "utilization"] > 0.5
+
+
+@pytest.mark.parametrize("on", ["ipu-mk2-8", "groq-lpu-8", "dfx-u280-4"])
+def test_other_families_have_all_reduces_only(on: str) -> None:
+    run = accelsim.simulate_operator("all_gather", on=on, bytes=1000, devices=2)
+    assert run.infeasible is not None
+    assert "an operator of GPUs" in run.infeasible.reason
