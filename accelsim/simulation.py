@@ -14,7 +14,7 @@ from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
-from accelsim.evaluate.resolve import Name, formats_of, reachable
+from accelsim.evaluate.resolve import Name, formats_of, reachable, separate
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
 from accelsim.mapping.horizon import Horizon
@@ -83,7 +83,8 @@ def simulate(
             models that do not generate.
         weights: format of linear layers and experts; the chip's native one if not given. Embedding,
             norms, router and lm_head keep the native format where this one is narrower.
-        activations: format between operators.
+        activations: format between operators; on GPUs, one that is narrower than the chip's native format, with weights
+            that are as well, is what products take, after a pass that quantises (`accelsim.graph.quantize`).
         kv_cache: format of keys and values.
         fidelity: "event" simulates; "roofline" prices in closed form.
         convention: "corrected", or "llm-viewer" to reproduce that tool (roofline only).
@@ -167,7 +168,7 @@ def simulate(
         residency=conditions.residency.label,
         clock=conditions.clock,
     )
-    work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
+    work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse, separate(chip))
     return _run(request, work, chip, formats, chips, warnings, conditions, progress=progress)
 
 
@@ -233,7 +234,7 @@ def simulate_operator(
     for name, value in (("scope", scope), ("variant", variant)):
         if value is not None:
             raise RequestError(f"{name} = {value!r}: {chip.name} has none; systems of memories that compute do")
-    formats = formats_of(chip, weights or format, format, weights or format)
+    formats = formats_of(chip, weights or format, format, (weights if kind == "attention" else None) or format)
     op = single(kind, dims, formats)
     request = Request(
         model=op.name,

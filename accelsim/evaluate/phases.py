@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from accelsim.graph import build, footprint, transforms
+from accelsim.graph import build, footprint, quantize, transforms
 from accelsim.graph.attention import Formats
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import Block, Graph, Operator, Tensor
@@ -59,7 +59,11 @@ class Passes(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """A model and a request with every name resolved; batch and lengths may be columns of design points."""
+    """A model and a request with every name resolved; batch and lengths may be columns of design points.
+
+    Where `quantize` is set, activations in a narrow format are what products take, after a pass of its own, and
+    operators exchange a wide one; else they are what operators exchange.
+    """
 
     model: Model
     formats: Formats
@@ -69,11 +73,20 @@ class Work:
     logits: str
     routing: Routing
     fuse: bool
+    quantize: bool = False
 
     @property
     def first(self) -> str:
         """Name of the first phase."""
         return "prefill"
+
+    @property
+    def _between(self) -> Formats:
+        return quantize.between(self.formats) if self.quantize else self.formats
+
+    def _finished(self, graph: Graph) -> Graph:
+        fused = transforms.fuse(graph) if self.fuse else graph
+        return fused if self._between is self.formats else quantize.quantize_inputs(fused, self.formats)
 
     def prefill(self) -> Graph:
         """The pass over the prompt."""
@@ -86,18 +99,18 @@ class Work:
             self.model,
             batch=self.batch,
             prompt=self.prompt,
-            formats=self.formats,
+            formats=self._between,
             logits=self.logits,
             routing=self.routing,
         )
-        return transforms.fuse(graph) if self.fuse else graph
+        return self._finished(graph)
 
     def decode(self, step: Number) -> Graph:
         """Decode step `step`, from 1."""
         graph = build.decode(
-            self.model, batch=self.batch, prompt=self.prompt, step=step, formats=self.formats, routing=self.routing
+            self.model, batch=self.batch, prompt=self.prompt, step=step, formats=self._between, routing=self.routing
         )
-        return transforms.fuse(graph) if self.fuse else graph
+        return self._finished(graph)
 
     def decode_steps(self) -> Iterator[Graph]:
         """All decode steps in order.

@@ -37,8 +37,12 @@ class GemmConstants(Record):
         recovered_tail: part of the last wave's idle time that is recovered, by stream-K or by less contention.
         epilogue: time of storing a tile over that of its bytes at the full rate of the SM's port.
         usable_l2: part of L2 that holds operands between kernels.
+        l2_edge: exponent of how sharply what L2 still holds falls where the distance between uses passes that part.
+        reread: part of the activations, where L2 cannot hold them, that every column of tiles reads from memory anew;
+            0 for kernels that walk the result in compact patches.
         clock_drop: fall of the clock under a full matrix load.
         clock_ramp_s: length of a kernel that sees half of that fall.
+        clock_edge: exponent of how suddenly it falls around that length.
     """
 
     start_s: Time = Field(alias="start")
@@ -54,8 +58,11 @@ class GemmConstants(Record):
     recovered_tail: Annotated[float, Field(ge=0, le=1)]
     epilogue: Annotated[float, Field(ge=1)]
     usable_l2: Part
+    l2_edge: Annotated[float, Field(ge=1)]
+    reread: Annotated[float, Field(ge=0, le=1)] = 0.0
     clock_drop: Annotated[float, Field(ge=0)]
     clock_ramp_s: Time = Field(alias="clock_ramp")
+    clock_edge: Annotated[float, Field(ge=1)]
 
 
 class Errors(Record):

@@ -195,10 +195,11 @@ class _Phases:
 
     @property
     def widened(self) -> int:
-        """Vector operations of widening: every tile widens what it stages."""
+        """Vector operations of widening: every tile widens what it stages, and applies the scales of its blocks."""
         chosen, (tm, tn) = self.chosen, self.chosen.tile
         first, second = (row.flops_per_element if row else 0.0 for row in (self.pair.first, self.pair.second))
-        return whole(chosen.tiles * chosen.steps * self.size.step * (tm * first + tn * second))
+        each = tm * first + tn * second + tm * tn * self.pair.rescale
+        return whole(chosen.tiles * chosen.steps * self.size.step * each)
 
     def waves(self, read: int, written: int) -> list[Phase]:
         """The full waves, then the last one, which recovers part of what its idle SMs lose."""
