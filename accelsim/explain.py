@@ -224,7 +224,17 @@ def explain(
     if checked.infeasible:
         return checked.infeasible
     formats = formats_of(chip, weights, activations, kv_cache)
-    work = Work(record, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse, separate(chip))
+    work = Work(
+        record,
+        formats,
+        batch,
+        prompt,
+        length,
+        logits,
+        routing_.parse(routing, seed),
+        fuse,
+        "dynamic" if separate(chip) else None,
+    )
     bits = {form.name: form.bits for form in reachable(chip, formats)}
     device = device_for(chip, bits, horizon=horizon(work), weights=formats.weights.name)
     graph = work.prefill() if phase == "prefill" else work.decode(step)

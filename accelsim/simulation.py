@@ -19,12 +19,12 @@ from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
-from accelsim.spec.calibration import CLOCKS, Conditions, Residency
+from accelsim.spec.calibration import CLOCKS, LAUNCHES, Conditions, Residency
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
-from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
+from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, SCALES, STREAMS, Request
 from accelsim.spec.system import System
 
 DEFAULT_GENERATE = 128
@@ -69,6 +69,8 @@ def simulate(
     library: str | None = None,
     residency: ResidencyWord = None,
     clock: str = "burst",
+    launch: str = "graph",
+    scales: str = "dynamic",
     progress: outcome.Progress | None = None,
     **unknown: object,
 ) -> Run:
@@ -104,6 +106,9 @@ def simulate(
         residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
             or one of these for each of weights, activations and output.
         clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
+        launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
+        scales: on GPUs, of activations that are narrower than what operators exchange: "dynamic" takes a pass that
+            finds them before every product, "static" knows them beforehand, and operators write the narrow format.
         progress: called during the run.
         unknown: refused, with the nearest keyword.
 
@@ -119,7 +124,8 @@ def simulate(
     _choice("convention", convention, CONVENTIONS)
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
-    conditions = _conditions(library, residency, clock)
+    _choice("scales", scales, SCALES)
+    conditions = _conditions(library, residency, clock, launch)
     the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
@@ -167,8 +173,20 @@ def simulate(
         library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
+        launch=conditions.launch,
+        scales=scales,
     )
-    work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse, separate(chip))
+    work = Work(
+        the_model,
+        formats,
+        batch,
+        prompt,
+        length,
+        logits,
+        routing_.parse(routing, seed),
+        fuse,
+        scales if separate(chip) else None,
+    )
     return _run(request, work, chip, formats, chips, warnings, conditions, progress=progress)
 
 
@@ -187,6 +205,7 @@ def simulate_operator(
     library: str | None = None,
     residency: ResidencyWord = None,
     clock: str = "burst",
+    launch: str = "graph",
     **dims: Any,
 ) -> Run:
     """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
@@ -209,13 +228,14 @@ def simulate_operator(
         residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
             or one of these for each of weights, activations and output.
         clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
+        launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
         dims: the dimensions, by name.
 
     Raises:
         AccelsimError: a kind, dimension, name or number that is not allowed.
     """
     _choice("fidelity", fidelity, FIDELITIES)
-    conditions = _conditions(library, residency, clock)
+    conditions = _conditions(library, residency, clock, launch)
     chip = catalog.chip(on, overrides)
     if isinstance(chip, System):
         from accelsim.evaluate import kernel
@@ -250,6 +270,7 @@ def simulate_operator(
         library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
+        launch=conditions.launch,
     )
     return _run(request, Single(op), chip, formats, chips, (), conditions)
 
@@ -309,9 +330,10 @@ def _run(
     return evaluate(request, work, device, used, (*warnings, note), progress)
 
 
-def _conditions(library: str | None, residency: ResidencyWord, clock: str) -> Conditions:
+def _conditions(library: str | None, residency: ResidencyWord, clock: str, launch: str) -> Conditions:
     _choice("clock", clock, CLOCKS)
-    return Conditions(library, Residency.parse(residency), clock)
+    _choice("launch", launch, LAUNCHES)
+    return Conditions(library, Residency.parse(residency), clock, launch)
 
 
 def horizon(work: Passes) -> Horizon | None:

@@ -115,7 +115,10 @@ class Gpu:
         return price(op, self.figures)
 
     def event_cost(self, event: str) -> EventCost:
-        """Counters: "tensor:AxB:ACC" (FLOP; with ":2:4" for sparse weights), "vector" (FLOP), "special" (operation), bytes per level."""
+        """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level.
+
+        Products with sparse weights have a counter of their own, such as "tensor:AxB:ACC:2:4".
+        """
         if event.startswith("tensor:"):
             return EventCost("tensor", TENSOR, _energy_j_per_flop(self._tensor[event]))
         component, resource, figure = _SERVES[event]

@@ -75,7 +75,7 @@ class Kernels:
             residency: in place of that of the library's conditions.
         """
         conditions = self.library.conditions
-        known = constants or self.library.calibration.constants(self.activations.name, self.weights.name)
+        known = constants or self.library.calibration.constants(self.activations, self.weights)
         return gemm.price(
             self.shapes(m, n, k), self.machine, known, residency or conditions.residency, conditions.clock
         )

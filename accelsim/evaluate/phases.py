@@ -61,8 +61,9 @@ class Passes(Protocol):
 class Work:
     """A model and a request with every name resolved; batch and lengths may be columns of design points.
 
-    Where `quantize` is set, activations in a narrow format are what products take, after a pass of its own, and
-    operators exchange a wide one; else they are what operators exchange.
+    Where `scales` is set, activations in a narrow format are what products take, and operators exchange a wide one:
+    "dynamic" scales are found by a pass of its own, with "static" ones operators write what products take. Else they
+    are what operators exchange.
     """
 
     model: Model
@@ -73,7 +74,7 @@ class Work:
     logits: str
     routing: Routing
     fuse: bool
-    quantize: bool = False
+    scales: str | None = None
 
     @property
     def first(self) -> str:
@@ -82,11 +83,13 @@ class Work:
 
     @property
     def _between(self) -> Formats:
-        return quantize.between(self.formats) if self.quantize else self.formats
+        return quantize.between(self.formats) if self.scales else self.formats
 
     def _finished(self, graph: Graph) -> Graph:
         fused = transforms.fuse(graph) if self.fuse else graph
-        return fused if self._between is self.formats else quantize.quantize_inputs(fused, self.formats)
+        if self._between is self.formats:
+            return fused
+        return quantize.quantize_inputs(fused, self.formats, passes=self.scales == "dynamic")
 
     def prefill(self) -> Graph:
         """The pass over the prompt."""

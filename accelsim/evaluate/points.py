@@ -93,7 +93,7 @@ def evaluate_points(
                 logits,
                 routing or Routing(),
                 fuse,
-                separate(chip),
+                "dynamic" if separate(chip) else None,
             )
             device = device_for(chip, bits, {name: mine[name] for name in COLUMNS if name in mine})
             totals = roofline.evaluate(work, device, len(part))

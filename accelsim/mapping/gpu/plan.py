@@ -7,6 +7,7 @@ from functools import cached_property
 
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator
 from accelsim.mapping.gpu import attention, gemm, quantise, streaming
+from accelsim.mapping.gpu.launch import in_stream
 from accelsim.mapping.gpu.library import Library, library
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
@@ -52,7 +53,13 @@ class GpuMapper:
         return self._planner.plan(graph)
 
     def kernel(self, op: Operator) -> Kernel | Infeasible:
-        """The kernel of one operator."""
+        """The kernel of one operator, launched as the conditions say."""
+        found = self._captured(op)
+        if isinstance(found, Infeasible) or self.library.conditions.launch == "graph":
+            return found
+        return in_stream(found, self.resources)
+
+    def _captured(self, op: Operator) -> Kernel | Infeasible:
         if op.kind is Kind.ALL_REDUCE:
             return Infeasible(
                 "unsupported",
