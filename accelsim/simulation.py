@@ -16,18 +16,18 @@ from accelsim.evaluate import memory, outcome
 from accelsim.evaluate.group import grouped
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
-from accelsim.evaluate.resolve import Name, formats_of, reachable
+from accelsim.evaluate.resolve import Name, formats_of, reachable, separate
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
-from accelsim.spec.calibration import CLOCKS, Conditions, Residency
+from accelsim.spec.calibration import CLOCKS, LAUNCHES, Conditions, Residency
 from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
-from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
+from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, SCALES, STREAMS, Request
 from accelsim.spec.system import System
 
 DEFAULT_GENERATE = 128
@@ -72,6 +72,8 @@ def simulate(
     library: str | None = None,
     residency: ResidencyWord = None,
     clock: str = "burst",
+    launch: str = "graph",
+    scales: str = "dynamic",
     progress: outcome.Progress | None = None,
     **unknown: object,
 ) -> Run:
@@ -86,7 +88,8 @@ def simulate(
             models that do not generate.
         weights: format of linear layers and experts; the chip's native one if not given. Embedding,
             norms, router and lm_head keep the native format where this one is narrower.
-        activations: format between operators.
+        activations: format between operators; on GPUs, one that is narrower than the chip's native format, with weights
+            that are as well, is what products take, after a pass that quantises (`accelsim.graph.quantize`).
         kv_cache: format of keys and values.
         fidelity: "event" simulates; "roofline" prices in closed form.
         convention: "corrected", or "llm-viewer" to reproduce that tool (roofline only).
@@ -106,6 +109,9 @@ def simulate(
         residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
             or one of these for each of weights, activations and output.
         clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
+        launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
+        scales: on GPUs, of activations that are narrower than what operators exchange: "dynamic" takes a pass that
+            finds them before every product, "static" knows them beforehand, and operators write the narrow format.
         progress: called during the run.
         unknown: refused, with the nearest keyword.
 
@@ -121,7 +127,8 @@ def simulate(
     _choice("convention", convention, CONVENTIONS)
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
-    conditions = _conditions(library, residency, clock)
+    _choice("scales", scales, SCALES)
+    conditions = _conditions(library, residency, clock, launch)
     the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
@@ -169,8 +176,20 @@ def simulate(
         library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
+        launch=conditions.launch,
+        scales=scales,
     )
-    work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
+    work = Work(
+        the_model,
+        formats,
+        batch,
+        prompt,
+        length,
+        logits,
+        routing_.parse(routing, seed),
+        fuse,
+        scales if separate(chip) else None,
+    )
     return _run(request, work, chip, formats, chips, warnings, conditions, progress=progress)
 
 
@@ -189,6 +208,7 @@ def simulate_operator(
     library: str | None = None,
     residency: ResidencyWord = None,
     clock: str = "burst",
+    launch: str = "graph",
     **dims: Any,
 ) -> Run:
     """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
@@ -214,13 +234,14 @@ def simulate_operator(
         residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
             or one of these for each of weights, activations and output.
         clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
+        launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
         dims: the dimensions, by name.
 
     Raises:
         AccelsimError: a kind, dimension, name or number that is not allowed.
     """
     _choice("fidelity", fidelity, FIDELITIES)
-    conditions = _conditions(library, residency, clock)
+    conditions = _conditions(library, residency, clock, launch)
     chip = catalog.chip(on, overrides)
     if isinstance(chip, System):
         from accelsim.evaluate import kernel
@@ -239,7 +260,7 @@ def simulate_operator(
     for name, value in (("scope", scope), ("variant", variant)):
         if value is not None:
             raise RequestError(f"{name} = {value!r}: {chip.name} has none; systems of memories that compute do")
-    formats = formats_of(chip, weights or format, format, weights or format)
+    formats = formats_of(chip, weights or format, format, (weights if kind == "attention" else None) or format)
     op = single(kind, dims, formats)
     request = Request(
         model=op.name,
@@ -255,6 +276,7 @@ def simulate_operator(
         library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
+        launch=conditions.launch,
     )
     return _run(request, Single(op), chip, formats, chips, (), conditions)
 
@@ -323,9 +345,10 @@ def _run(
     return evaluate(request, work, device, used, (*warnings, note), progress)
 
 
-def _conditions(library: str | None, residency: ResidencyWord, clock: str) -> Conditions:
+def _conditions(library: str | None, residency: ResidencyWord, clock: str, launch: str) -> Conditions:
     _choice("clock", clock, CLOCKS)
-    return Conditions(library, Residency.parse(residency), clock)
+    _choice("launch", launch, LAUNCHES)
+    return Conditions(library, Residency.parse(residency), clock, launch)
 
 
 def horizon(work: Passes) -> Horizon | None:

@@ -16,6 +16,7 @@ from accelsim.cli.options import (
     ExportOption,
     FidelityOption,
     FoldOption,
+    LaunchOption,
     LibraryOption,
     OnOption,
     PlotKindOption,
@@ -112,6 +113,7 @@ def operator(
     library: LibraryOption = None,
     residency: ResidencyOption = None,
     clock: ClockOption = "burst",
+    launch: LaunchOption = "graph",
     scope: ScopeOption = None,
     variant: Annotated[
         str | None, typer.Option(metavar="NAME", help="Way to compute it, where a memory that computes has several.")
@@ -169,6 +171,7 @@ def operator(
         library=library,
         residency=residency,
         clock=clock,
+        launch=launch,
         scope=scope,
         variant=variant,
         **dims,

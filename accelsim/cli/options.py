@@ -99,6 +99,16 @@ ClockOption = Annotated[
     str,
     typer.Option("--clock", metavar="burst|sustained", help="On GPUs: a cool chip, or one under load."),
 ]
+LaunchOption = Annotated[
+    str,
+    typer.Option("--launch", metavar="graph|stream", help="On GPUs: kernels of a graph, or launched one by one."),
+]
+ScalesOption = Annotated[
+    str,
+    typer.Option(
+        "--scales", metavar="dynamic|static", help="On GPUs: of narrow activations, found by a pass or known before."
+    ),
+]
 ChipsOption = Annotated[str, typer.Option("--chips", metavar="N|auto", help="Number of chips.")]
 PlotOption = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Write a picture: .png, .pdf or .svg.")]
 PlotKindOption = Annotated[

@@ -21,6 +21,7 @@ from accelsim.cli.options import (
     GenerateOption,
     HostOption,
     KvCacheOption,
+    LaunchOption,
     LibraryOption,
     LogitsOption,
     ModelArgument,
@@ -30,6 +31,7 @@ from accelsim.cli.options import (
     PromptOption,
     ResidencyOption,
     RoutingOption,
+    ScalesOption,
     SeedOption,
     StreamsOption,
     TopOption,
@@ -74,6 +76,8 @@ def run(
     library: LibraryOption = None,
     residency: ResidencyOption = None,
     clock: ClockOption = "burst",
+    launch: LaunchOption = "graph",
+    scales: ScalesOption = "dynamic",
     set_: SetOption = [],  # noqa: B006 - typer copies it
     as_json: JsonOption = False,
     plot: PlotOption = None,
@@ -107,6 +111,8 @@ def run(
         library=library,
         residency=residency,
         clock=clock,
+        launch=launch,
+        scales=scales,
     )
     from accelsim.cli import report
 

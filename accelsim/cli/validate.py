@@ -59,7 +59,7 @@ def _gpu(folder: Path | None, as_json: bool) -> None:
         raise RequestError("validate --family gpu needs --tables FOLDER: the measured tables are not part of accelsim")
     found = gpu.rows(folder)
     if as_json:
-        rows = [{**asdict(row), "met": row.met, "beats": row.beats} for row in found]
+        rows = [{**asdict(row), "met": row.met, "missed": row.missed, "beats": row.beats} for row in found]
         print_json("validate", {"family": "gpu", "rows": rows})
         return
     console().print(_gpu_table(found))
@@ -77,7 +77,10 @@ def _gpu_table(found: tuple[gpu.Row, ...]) -> str:
         f"{'on':<14} {'what':<36} {'rows':>4}  {heading} {'':>7}  {heading}  {heading}",
     ]
     for row in found:
-        asked = "" if row.asked is None else f"{row.asked[0]:g}|{row.asked[1]:g}" + ("" if row.met else " no")
+        asked = "" if row.asked is None else f"{row.asked[0]:g}|{row.asked[1]:g}"
+        asked += "" if row.sum_asked is None else f", sum {row.sum_asked:g} %"
+        asked += "" if row.within_asked is None else f", {row.within_asked:g} % < 20 %"
+        asked += f" no: {', '.join(row.missed)}" if row.missed else ""
         better = "" if row.beats else "  (the fitted roofline is nearer)"
         lines.append(
             f"{row.on:<14} {row.what:<36} {row.rows:>4}  {cells(row.ours)} {row.ours.within:>7.0f}  "

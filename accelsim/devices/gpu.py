@@ -15,6 +15,7 @@ from accelsim.graph.parallel import copied_bytes, share
 from accelsim.mapping.gpu.figures import GpuFigures
 from accelsim.mapping.gpu.library import CALIBRATED, COLLECTIVE, ROWS
 from accelsim.mapping.gpu.memory import FIGURE, port
+from accelsim.mapping.gpu.pairs import event_of
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
@@ -63,11 +64,7 @@ class Gpu:
         self.family: str = chip.family
         self.figures = GpuFigures(chip, columns or {})
         self._mapper = GpuMapper(chip, bits, streams, conditions, devices)
-        self._tensor = {
-            f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row
-            for row in chip.peak
-            if row.sparsity == "dense"
-        }
+        self._tensor = {event_of(row): row for row in chip.peak}
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -130,7 +127,10 @@ class Gpu:
         return copied_bytes(graph, self.devices)
 
     def event_cost(self, event: str) -> EventCost:
-        """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level."""
+        """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level.
+
+        Products with sparse weights have a counter of their own, such as "tensor:AxB:ACC:2:4".
+        """
         if event.startswith("tensor:"):
             return EventCost("tensor", TENSOR, _energy_j_per_flop(self._tensor[event]))
         component, resource, figure = _SERVES[event]

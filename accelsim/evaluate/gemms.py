@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from accelsim.timing.gpu.shapes import STEP_BYTES, Machine, Shapes, Times, plain
 Array = npt.NDArray[np.float64]
 Name = str | PathLike[str]
 
+_WIDE_BITS: Final = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
@@ -33,8 +35,9 @@ class Kernels:
 
     Attributes:
         chip: the GPU.
-        activations: format of the first operand and of the result.
+        activations: format of the first operand.
         weights: format of the second operand.
+        results: format of the result.
         pair: how they meet.
         machine: the figures that they meet.
         step: elements of k in a depth step.
@@ -44,6 +47,7 @@ class Kernels:
     chip: GpuChip
     activations: Format
     weights: Format
+    results: Format
     pair: Pair
     machine: Machine
     step: int
@@ -54,7 +58,8 @@ class Kernels:
         first, second = self.activations.bytes_per_element, self.weights.bytes_per_element
         widen = tuple(row.flops_per_element if row else 0.0 for row in (self.pair.first, self.pair.second))
         return plain(
-            m, n, k, first=first, second=second, output=first, step=self.step, widen=(widen[0], widen[1])
+            m, n, k, first=first, second=second, output=self.results.bytes_per_element, step=self.step,
+            widen=(widen[0], widen[1]), rescale=self.pair.rescale,
         )  # fmt: skip
 
     def price(
@@ -70,7 +75,7 @@ class Kernels:
             residency: in place of that of the library's conditions.
         """
         conditions = self.library.conditions
-        known = constants or self.library.calibration.constants(self.activations.name, self.weights.name)
+        known = constants or self.library.calibration.constants(self.activations, self.weights)
         return gemm.price(
             self.shapes(m, n, k), self.machine, known, residency or conditions.residency, conditions.clock
         )
@@ -95,7 +100,8 @@ def kernels(
 
     Args:
         on: chip by name, path or record.
-        activations: format of the first operand and the result.
+        activations: format of the first operand; and of the result, unless it has fewer than 16 bits: products of
+            narrower ones are stored in the chip's native format of activations.
         weights: format of the second operand; that of the first if not given.
         conditions: library, residency and clock.
 
@@ -112,7 +118,8 @@ def kernels(
         raise RequestError(f"{pair.reason}; try {', '.join(pair.levers)}")
     element = max(catalog.format_(pair.operands[0]).bits, 1) / 8
     step = max(1, int(STEP_BYTES / element))
-    return Kernels(chip, first, second, pair, _machine(chip, pair), step, library(chip, conditions))
+    results = first if first.bits >= _WIDE_BITS else catalog.format_(chip.native.activations)
+    return Kernels(chip, first, second, results, pair, _machine(chip, pair), step, library(chip, conditions))
 
 
 @lru_cache(maxsize=64)

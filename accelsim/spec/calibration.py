@@ -12,12 +12,19 @@ from pydantic import Field
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.spec.base import Count, Description, Name, Record, Sourced, Time
 from accelsim.spec.collective import CollectiveConstants
+from accelsim.spec.format import Format, SparseFormat
 
 CLOCKS: Final = ("burst", "sustained")
 """A kernel on a chip that was idle, or the same kernel without end, when the board's power limit sets the clock."""
 
+LAUNCHES: Final = ("graph", "stream")
+"""Kernels captured in a graph, as calibrations are, or launched one by one by the host."""
+
 Part = Annotated[float, Field(gt=0, le=1)]
 Factor = Annotated[float, Field(gt=0)]
+
+
+_TWINS: Final = {"fp16": "bf16"}
 
 
 class GemmConstants(Record):
@@ -38,8 +45,12 @@ class GemmConstants(Record):
         recovered_tail: part of the last wave's idle time that is recovered, by stream-K or by less contention.
         epilogue: time of storing a tile over that of its bytes at the full rate of the SM's port.
         usable_l2: part of L2 that holds operands between kernels.
+        l2_edge: exponent of how sharply what L2 still holds falls where the distance between uses passes that part.
+        reread: part of the activations, where L2 cannot hold them, that every column of tiles reads from memory anew;
+            0 for kernels that walk the result in compact patches.
         clock_drop: fall of the clock under a full matrix load.
         clock_ramp_s: length of a kernel that sees half of that fall.
+        clock_edge: exponent of how suddenly it falls around that length.
     """
 
     start_s: Time = Field(alias="start")
@@ -55,8 +66,11 @@ class GemmConstants(Record):
     recovered_tail: Annotated[float, Field(ge=0, le=1)]
     epilogue: Annotated[float, Field(ge=1)]
     usable_l2: Part
+    l2_edge: Annotated[float, Field(ge=1)]
+    reread: Annotated[float, Field(ge=0, le=1)] = 0.0
     clock_drop: Annotated[float, Field(ge=0)]
     clock_ramp_s: Time = Field(alias="clock_ramp")
+    clock_edge: Annotated[float, Field(ge=1)]
 
 
 class Errors(Record):
@@ -171,14 +185,26 @@ class Calibration(Description):
             raise RequestError(f"calibration {self.name}: its constants were fitted to nothing ({self.source})")
         return self.provenance
 
-    def constants(self, activation: str, weight: str) -> GemmConstants:
+    def constants(self, activation: Format, weight: Format) -> GemmConstants:
         """Those of a pair of formats; the 16-bit ones where the pair has none of its own."""
-        row = self.row(activation, weight)
+        row = self.nearest(activation, weight)
         return self.gemm if row is None else row.gemm
 
     def row(self, activation: str, weight: str) -> FormatConstants | None:
         """The first class of kernels for a pair of formats, if the pair has any of its own."""
         return next((row for row in self.format if row.operands == (activation, weight)), None)
+
+    def nearest(self, activation: Format, weight: Format) -> FormatConstants | None:
+        """The class of kernels for operands, or for weights of the same element with other scales.
+
+        Weights of N:M sparsity count as what is kept of them, and the two 16-bit formats of activations as one.
+        """
+        if isinstance(weight, SparseFormat):
+            weight = weight.dense
+        element = weight.structure.element
+        names = (weight.name, weight.name if element is None else element.name)
+        firsts = (activation.name, _TWINS.get(activation.name, activation.name))
+        return next((row for name in names for first in firsts if (row := self.row(first, name))), None)
 
 
 OPERANDS: Final = ("weights", "activations", "output")
@@ -251,8 +277,10 @@ class Conditions:
         library: whose kernels; None for the default of the chip.
         residency: what L2 holds when a kernel starts.
         clock: one of `CLOCKS`.
+        launch: one of `LAUNCHES`.
     """
 
     library: str | None = None
     residency: Residency = Residency()
     clock: str = "burst"
+    launch: str = "graph"

@@ -8,6 +8,7 @@ FIDELITIES = ("event", "roofline")
 CONVENTIONS = ("corrected", "llm-viewer")
 LOGITS = ("last", "all")
 STREAMS = ("one", "graph")
+SCALES = ("dynamic", "static")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Request:
         library: whose kernels run on a GPU, "default" where none was named.
         residency: what the L2 of a GPU holds when a kernel starts.
         clock: "burst" or "sustained".
+        launch: "graph" or "stream".
+        scales: of activations in a narrow format: "dynamic" or "static".
     """
 
     model: str
@@ -59,3 +62,5 @@ class Request:
     library: str = "default"
     residency: str = "cold"
     clock: str = "burst"
+    launch: str = "graph"
+    scales: str = "dynamic"

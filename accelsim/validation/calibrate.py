@@ -47,8 +47,10 @@ RANGES: Final[dict[str, Range]] = {
     "recovered_tail": Range(0.01, 0.6, 1.0),
     "epilogue": Range(1.0, 2.0, 10.0),
     "usable_l2": Range(0.2, 0.6, 1.0),
+    "l2_edge": Range(2.0, 6.0, 40.0),
     "clock_drop": Range(0.005, 0.2, 0.6),
     "clock_ramp_s": Range(50e-6, 1e-3, 5e-3),
+    "clock_edge": Range(1.0, 2.0, 8.0),
 }
 
 FEW: Final = (
@@ -61,8 +63,8 @@ FEW: Final = (
 _SEED: Final = 0
 _STARTS: Final = 4
 _PULL: Final = 4e-4
-_SPREAD: Final = 8
-"""Least ratio between the largest and the smallest of a figure of the rows, for a constant to follow from them."""
+_SPAN: Final = 3
+"""Rows of a decade that its sum is looked at from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +151,8 @@ def fit(
 
     def loss(point: Array) -> float:
         inside = np.clip(point, low, high)
-        off = logs(inside)
-        total = abs(np.log((np.exp(off) * rows.seconds).sum() / rows.seconds.sum()))
         pull = _PULL * ((inside - usual) ** 2).sum() + ((point - inside) ** 2).sum()
-        return float(np.abs(off).mean() + 0.3 * (off**2).mean() + 0.2 * total + pull)
+        return misfit(logs(inside), rows.seconds) + float(pull)
 
     draw = np.random.default_rng(_SEED)
     best: Any = None
@@ -168,6 +168,20 @@ def fit(
         if best is None or fine.fun < best.fun:
             best = fine
     return rounded(made(best.x))
+
+
+def misfit(logs: Array, seconds: Array) -> float:
+    """What a fit minimises, for logarithms of ours over measured times.
+
+    Their mean magnitude; a little of their squares; and how far the summed times are off, of all rows and, on average,
+    of each decade of times: the longest kernels are few, but most of a sum.
+    """
+    ours = np.exp(logs) * seconds
+    decade = np.floor(np.log10(seconds))
+    spans = [decade == number for number in np.unique(decade)]
+    sums = [abs(np.log(ours[span].sum() / seconds[span].sum())) for span in spans if span.sum() >= _SPAN]
+    total = abs(np.log(ours.sum() / seconds.sum()))
+    return float(np.abs(logs).mean() + 0.3 * (logs**2).mean() + 0.2 * total + 0.2 * np.mean(sums or [0.0]))
 
 
 def few(count: int) -> tuple[str, ...]:

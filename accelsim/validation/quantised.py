@@ -14,12 +14,15 @@ import numpy.typing as npt
 
 from accelsim.evaluate.gemms import Kernels
 from accelsim.spec.calibration import FormatConstants, GemmConstants
-from accelsim.validation.calibrate import HARNESS, RANGES, Range, Rows
+from accelsim.validation.calibrate import HARNESS, RANGES, Range, Rows, misfit
 
 Array = npt.NDArray[np.float64]
 
 OWN: Final[dict[str, Range]] = {
-    **{name: RANGES[name] for name in ("matrix_efficiency", "l2_efficiency", "clock_drop")},
+    "matrix_efficiency": Range(0.15, 0.88, 1.0),
+    "l2_efficiency": RANGES["l2_efficiency"],
+    "clock_drop": Range(0.005, 0.2, 3.0),
+    "reread": Range(1e-3, 0.02, 1.0),
     "memory_efficiency": Range(0.4, 0.9, 1.0),
     "loaded_latency_s": Range(30e-9, 600e-9, 6e-6),
     "tile_start_s": Range(0.02e-6, 0.5e-6, 10e-6),
@@ -66,7 +69,8 @@ def fit(rows: Rows, made: Kernels, base: GemmConstants) -> Quantised:
 
     spans = (PREPASS_S, PREPASS_BYTES, *OWN.values())
     low, high = (np.log([getattr(span, end) for span in spans]) for end in ("least", "most"))
-    usual = np.log([PREPASS_S.usual, PREPASS_BYTES.usual, *(getattr(base, name) for name in OWN)])
+    begun = (getattr(base, name) or span.usual for name, span in OWN.items())
+    usual = np.log([PREPASS_S.usual, PREPASS_BYTES.usual, *begun])
     usual = np.clip(usual, low + 1e-6, high - 1e-6)
 
     def of(point: Array) -> Quantised:
@@ -75,10 +79,9 @@ def fit(rows: Rows, made: Kernels, base: GemmConstants) -> Quantised:
 
     def loss(point: Array) -> float:
         off = np.log(of(point).seconds(made, rows) / rows.seconds)
-        total = abs(np.log((np.exp(off) * rows.seconds).sum() / rows.seconds.sum()))
         inside = np.clip(point, low, high)
         pull = _PULL * ((inside - usual)[:-1] ** 2).sum() + ((point - inside) ** 2).sum()
-        return float(np.abs(off).mean() + 0.3 * (off**2).mean() + 0.2 * total + pull)
+        return misfit(off, rows.seconds) + float(pull)
 
     draw, best = np.random.default_rng(0), None
     for number in range(_STARTS):

@@ -18,7 +18,7 @@ KERNELS: Final[Mapping[str, tuple[str, str]]] = {
     "bfloat16": ("bf16", "bf16"),
     "float16": ("fp16", "fp16"),
     "fp8": ("fp8_e4m3", "fp8_e4m3"),
-    "fp8_block": ("fp8_e4m3", "fp8_e4m3"),
+    "fp8_block": ("deepseek_fp8", "deepseek_fp8"),
     "nvfp4": ("nvfp4", "nvfp4"),
     "int8_wo": ("bf16", "int8"),
     "int4_wo": ("bf16", "int4"),

@@ -40,7 +40,7 @@ def seconds(on: Kernels, m: int, n: int, k: int, residency: str = "cold", clock:
 def test_never_under_the_roofline_at_the_stated_residency(name: str, m: int, n: int, k: int, residency: str) -> None:
     on = made(name)
     size, state = on.shapes(m, n, k), Residency.parse(residency)
-    moved = gemm.traffic(size, on.machine.l2_bytes, on.library.calibration.gemm.usable_l2, state)
+    moved = gemm.traffic(size, on.machine.l2_bytes, on.library.calibration.gemm, state)
     compute, memory = on.bounds_s(m, n, k)
     left = (moved.read + moved.written) / on.machine.memory_bytes_per_s
     assert left[0] <= memory[0] * (1 + 1e-12)

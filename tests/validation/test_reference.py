@@ -104,6 +104,7 @@ def simulated(row: Row) -> float:
             weights=form,
             activations=form,
             kv_cache=form,
+            scales="static",  # engines in fp8 are built with scales from calibration data
         )
         assert run.infeasible is None, run.infeasible
         return float(run.summary["prefill_time_s" if row.what == "prefill" else "time_per_output_token_s"])

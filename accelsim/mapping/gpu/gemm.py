@@ -116,8 +116,10 @@ def kernel(
 ) -> Kernel:
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
-    first, second = (form.name for form in op.operand_formats())
-    constants = library.calibration.constants(first, second)
+    activation, weight = op.operand_formats()
+    first, second = activation.name, weight.name
+    row = library.calibration.nearest(activation, weight)
+    constants = library.calibration.gemm if row is None else row.gemm
     conditions = library.conditions
     figures = machine(chip, pair, memory)
     point = shapes(size, pair)
@@ -139,7 +141,8 @@ def kernel(
     return Kernel(
         name=op.name,
         operator=op,
-        launch_s=chip.timing.launch_s + constants.start_s,
+        # a pass over narrow activations is an operator of its own; what kernels of wide ones took longer is theirs
+        launch_s=chip.timing.launch_s + constants.start_s + (row.prepass_s if row and activation.bits >= 16 else 0.0),
         phases=tuple(phases),
         events=energy_events(phases, op, pair, added),
         priced_by=label + pair.label(first, second) + beside.label + f"@{library.label}",
@@ -195,10 +198,11 @@ class _Phases:
 
     @property
     def widened(self) -> int:
-        """Vector operations of widening: every tile widens what it stages."""
+        """Vector operations of widening: every tile widens what it stages, and applies the scales of its blocks."""
         chosen, (tm, tn) = self.chosen, self.chosen.tile
         first, second = (row.flops_per_element if row else 0.0 for row in (self.pair.first, self.pair.second))
-        return whole(chosen.tiles * chosen.steps * self.size.step * (tm * first + tn * second))
+        each = tm * first + tn * second + tm * tn * self.pair.rescale
+        return whole(chosen.tiles * chosen.steps * self.size.step * each)
 
     def waves(self, read: int, written: int) -> list[Phase]:
         """The full waves, then the last one, which recovers part of what its idle SMs lose."""

@@ -9,6 +9,7 @@ from accelsim.graph.operator import COLLECTIVE_KINDS, MATRIX_KINDS, Graph, Kind,
 from accelsim.graph.parallel import share
 from accelsim.mapping.gpu import attention, collective, gemm, quantise, streaming
 from accelsim.mapping.gpu.group import of_all
+from accelsim.mapping.gpu.launch import in_stream
 from accelsim.mapping.gpu.library import Collectives, Library, collectives, library, row_kernels
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
@@ -74,14 +75,16 @@ class GpuMapper:
         return self._planner.plan(graph)
 
     def kernel(self, op: Operator) -> Kernel | Infeasible:
-        """The kernel of one operator, on all GPUs."""
-        if self.devices == 1:
-            return self._kernel(op)
-        found = self._kernel(share(op, self.devices))
-        return found if isinstance(found, Infeasible) else of_all(found, op, self.devices)
+        """The kernel of one operator, on all GPUs, launched as the conditions say."""
+        found = self._captured(share(op, self.devices) if self.devices > 1 else op)
+        if isinstance(found, Infeasible):
+            return found
+        if self.devices > 1:
+            found = of_all(found, op, self.devices)
+        return found if self.library.conditions.launch == "graph" else in_stream(found, self.resources)
 
-    def _kernel(self, op: Operator) -> Kernel | Infeasible:
-        """What one GPU runs."""
+    def _captured(self, op: Operator) -> Kernel | Infeasible:
+        """What one GPU runs, launched from a graph."""
         if op.kind in COLLECTIVE_KINDS:
             return collective.kernel(op, self.chip, self.memory, self.collectives)
         pair = resolve(self.chip, *op.operand_formats()) if op.kind in MATRIX_KINDS else None

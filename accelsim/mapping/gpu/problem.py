@@ -107,6 +107,7 @@ def shapes(size: Problem, pair: Pair) -> Shapes:
         step=size.step,
         widen_first=pair.first.flops_per_element if pair.first else 0.0,
         widen_second=pair.second.flops_per_element if pair.second else 0.0,
+        rescale=pair.rescale,
     )
 
 

@@ -1,7 +1,7 @@
 """Time of a GEMM on a GPU in closed form: waves of tiles beside a stream from memory, for one shape or many at once.
 
 The structure is that of tiled libraries: an output tile per thread block, a pipeline of depth steps in shared memory,
-waves of blocks over the SMs, splits of the depth where SMs would stand idle. What no data sheet says are the fifteen
+waves of blocks over the SMs, splits of the depth where SMs would stand idle. What no data sheet says are the seventeen
 `accelsim.spec.calibration.GemmConstants`. Tile and split are the model's own minimum.
 
 Time grows with every dimension, but for three steps: a split is considered only while its tiles are fewer than two
@@ -28,9 +28,6 @@ SPLITS: Final = (1, 2, 3, 4, 6, 8, 16)
 MAX_STAGES: Final = 8
 MMA_DEPTH: Final = 16
 """Depth of one matrix instruction: accumulators are read and written once per that many products."""
-
-RESIDENCY_POWER: Final = 4
-"""How sharply the part of an operand that L2 still holds falls where the reuse distance passes its usable size."""
 
 HARNESS_COPIES: Final = 5
 CHUNK: Final = 500
@@ -122,13 +119,19 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
     supply = np.minimum(machine.port_bytes_per_clock, machine.l2_bytes_per_clock / active) * hz
     sm = np.maximum(waves * steps * pace, load) + waves * (c.epilogue * stored / supply + c.tile_start_s / resident)
 
-    moved = traffic(shapes, machine.l2_bytes, c.usable_l2, residency)
+    moved = traffic(shapes, machine.l2_bytes, c, residency)
     direct, split_up = (stream_s(moved.read, written, machine, c) for written in (moved.written, 0 * moved.written))
     memory = np.where(split > 1, split_up[:, None], direct[:, None])
+    read: Array | None = None
+    if c.reread:
+        again = _again(shapes, choice, machine, c)
+        memory = memory + again / (machine.memory_bytes_per_s * machine.streaming(np.ones(1)) * c.memory_efficiency)
+        read = moved.read[:, None] + again
     longer = np.maximum(sm, memory)
     body = longer * (1 + (np.minimum(sm, memory) / longer) ** c.overlap) ** (1 / c.overlap)
     ideal = (2 * shapes.products / (machine.flops_per_clock * hz * sms))[:, None]
-    drop = c.clock_drop * (ideal / body) * (1.0 if clock == "sustained" else body / (body + c.clock_ramp_s))
+    warm = 1.0 if clock == "sustained" else 1 / (1 + (c.clock_ramp_s / body) ** c.clock_edge)
+    drop = c.clock_drop * (ideal / body) * warm
     reduction = np.where(split > 1, _reduction_s(shapes, split, machine, c, moved), 0.0)
     seconds = np.where(
         possible & ((split == 1) | (tiles < 2 * sms * split)),
@@ -141,7 +144,7 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
         seconds=seconds[at], body=(body * (1 + drop))[at], clock=1 + drop[at], sm=sm[at], memory=memory[at],
         reduction=reduction[at], candidate=best, tiles=tiles[at], waves=waves[at], resident=resident[at],
         stages=stages[best], steps=steps[at], fetched=fetched[at], unit=(unit / hz)[at],
-        load=load[at], hidden=(hidden / resident)[at], read=moved.read,
+        load=load[at], hidden=(hidden / resident)[at], read=moved.read if read is None else read[at],
         written=moved.written, candidates=seconds,
     )  # fmt: skip
 
@@ -172,27 +175,41 @@ def unit_cycles(tm: Any, tn: Any, fetched: Any, shapes: Shapes, machine: Machine
         2 * products / (machine.flops_per_clock * constants.matrix_efficiency),
         2 * ACCUMULATOR_BYTES * products / MMA_DEPTH / machine.register_bytes_per_clock,
         (1 + machine.operand_reads) * fetched / machine.shared_bytes_per_clock,
-        (tm * shapes.widen_first + tn * shapes.widen_second) * shapes.step / machine.vector_flops_per_clock,
+        ((tm * shapes.widen_first + tn * shapes.widen_second) * shapes.step + products * shapes.rescale)
+        / machine.vector_flops_per_clock,
     )
 
 
-def traffic(shapes: Shapes, l2_bytes: float, usable_l2: float, residency: Residency) -> Traffic:
+def traffic(shapes: Shapes, l2_bytes: float, constants: GemmConstants, residency: Residency) -> Traffic:
     """Bytes from and to memory, less what L2 still holds from the run before."""
     whole = shapes.first_bytes + shapes.second_bytes + shapes.output_bytes
-    usable = usable_l2 * l2_bytes
+    usable = constants.usable_l2 * l2_bytes
 
     def missed(state: str | int, operand: Array) -> Array | float:
         if state == "cold":
             return 1.0
         copies = copies_of(l2_bytes, operand) if state == "harness" else 1 if state == "steady" else int(state)
-        ratio = ((whole + (copies - 1) * operand) / usable) ** RESIDENCY_POWER
-        return ratio / (1 + ratio)
+        return _beyond((whole + (copies - 1) * operand) / usable, constants.l2_edge)
 
     return Traffic(
         shapes.second_bytes * missed(residency.weights, shapes.second_bytes)
         + shapes.first_bytes * missed(residency.activations, shapes.first_bytes),
         shapes.output_bytes * missed(residency.output, shapes.output_bytes),
     )
+
+
+def _again(shapes: Shapes, choice: Candidates, machine: Machine, c: GemmConstants) -> Array:
+    """[points, candidates] bytes of the activations that every further column of tiles reads from memory again."""
+    missed = _beyond(shapes.first_bytes / (c.usable_l2 * machine.l2_bytes), c.l2_edge)
+    columns = _by_tile([np.ceil(shapes.n / tn) for _, tn in choice.tiles]) - 1
+    found: Array = c.reread * (shapes.first_bytes * missed)[:, None] * columns
+    return found
+
+
+def _beyond(ratio: Array, edge: float) -> Array:
+    """Part of an operand that L2 lost, for the distance between its uses over the usable size: r^e / (1 + r^e)."""
+    found: Array = 0.5 * (1 + np.tanh(0.5 * edge * np.log(ratio)))
+    return found
 
 
 def copies_of(l2_bytes: float, operand: Array, most: int = HARNESS_COPIES) -> Array:

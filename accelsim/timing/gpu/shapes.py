@@ -80,6 +80,7 @@ class Shapes:
         step: elements of k in a depth step.
         widen_first: vector operations that widen one staged element of the activation operand.
         widen_second: that of the weight operand.
+        rescale: vector operations per multiply-add for the scales of blocks, which are applied to partial sums.
     """
 
     rows: Array
@@ -94,6 +95,7 @@ class Shapes:
     step: int
     widen_first: float = 0.0
     widen_second: float = 0.0
+    rescale: float = 0.0
 
     def __len__(self) -> int:
         return len(self.n)
@@ -117,7 +119,7 @@ class Shapes:
 
 def plain(
     m: Any, n: Any, k: Any, *, first: float, second: float, output: float, step: int,
-    widen: tuple[float, float] = (0.0, 0.0),
+    widen: tuple[float, float] = (0.0, 0.0), rescale: float = 0.0,
 ) -> Shapes:  # fmt: skip
     """GEMMs [m, k] x [k, n].
 
@@ -130,10 +132,22 @@ def plain(
         output: bytes of one element of the result.
         step: elements of k in a depth step.
         widen: vector operations that widen one element of either operand.
+        rescale: vector operations per multiply-add for the scales of blocks.
     """
     m, n, k = (array.astype(float) for array in np.broadcast_arrays(*map(np.atleast_1d, (m, n, k))))
     return Shapes(
-        m[:, None], np.ones_like(m), n, k, m * k * first, n * k * second, m * n * output, first, second, step, *widen
+        m[:, None],
+        np.ones_like(m),
+        n,
+        k,
+        m * k * first,
+        n * k * second,
+        m * n * output,
+        first,
+        second,
+        step,
+        *widen,
+        rescale,
     )
 
 
