@@ -78,14 +78,15 @@ def calibrated(
 
 
 def again(name: str, file: str | PathLike[str]) -> Calibration:
-    """A shipped calibration, fitted anew to the same rows."""
+    """A shipped calibration, fitted anew to the same rows; what is not of GEMMs stays as it is."""
     record = catalog.calibration(name)
     told = record.fitted
-    return calibrated(
+    made, _ = calibrated(
         file, record.chip, library=record.library, device=told.device, kernel=told.kernel, full=True,
         source=told.source.partition("; held back")[0], default_for=record.default_for,
         formats=tuple(row.kernel for row in record.format),
-    )[0]  # fmt: skip
+    )  # fmt: skip
+    return made.model_copy(update={"collective": record.collective, "rows": record.rows})
 
 
 def _format(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accelsim import catalog
+from accelsim.mapping.gpu.library import row_kernels
 from accelsim.simulation import simulate_operator
 
 
@@ -30,9 +31,11 @@ def test_narrow_heads_are_slower() -> None:
     assert narrow < 0.8 * wide
 
 
-def test_a_row_that_no_sm_holds_is_read_twice() -> None:
+def test_a_row_that_no_kernel_holds_is_read_twice() -> None:
     chip = catalog.chip("h100-sxm")
-    held = int(chip.sm.registers_bytes + chip.sm.shared_bytes) // 2
+    kernels = row_kernels(chip)
+    assert kernels is not None
+    held = kernels.softmax_columns
     short, long = (
         simulate_operator("softmax", rows=512, columns=columns, on=chip, format="bf16").summary["dram_bytes"] / columns
         for columns in (held, held + 1)

@@ -28,7 +28,11 @@ measured = pytest.mark.skipif(not TABLES.exists(), reason="the reference folder 
 NOT_MET = {("b200-sxm", "bf16 GEMM"): ("sum",), ("l40s", "fp8_block"): ("mean",)}
 """What of `gpu.ASKED` and its kin is not reached; DEVIATIONS.md says why."""
 
-WORSE = {("b200-sxm", "bf16 GEMM, m > 2048, all rows"), ("b200-sxm", "constants of h100-sxm")}
+WORSE = {
+    ("b200-sxm", "bf16 GEMM, m > 2048, all rows"),
+    ("b200-sxm", "constants of h100-sxm"),
+    ("a100-sxm-80gb", "element-wise (Vidur, vLLM)"),  # the baseline is fitted to these rows, ours to no others
+}
 """Classes in which a roofline with two constants fitted to that chip is nearer in the mean."""
 
 
