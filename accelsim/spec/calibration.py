@@ -10,7 +10,9 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from accelsim.errors import RequestError, did_you_mean
-from accelsim.spec.base import Count, Description, Name, Record, Sourced, Time
+from accelsim.spec.attention import Attention
+from accelsim.spec.base import Description, Name, Record, Time
+from accelsim.spec.fitted import Fit
 
 CLOCKS: Final = ("burst", "sustained")
 """A kernel on a chip that was idle, or the same kernel without end, when the board's power limit sets the clock."""
@@ -58,32 +60,6 @@ class GemmConstants(Record):
     clock_ramp_s: Time = Field(alias="clock_ramp")
 
 
-class Errors(Record):
-    """Absolute relative errors of a fit, as fractions, and ours over measured for the sum of all times."""
-
-    rows: Count
-    mean: float
-    median: float
-    p90: float
-    total: float
-
-
-class Fit(Sourced):
-    """Where constants come from: the rows that they were fitted to, and those that they were not.
-
-    Attributes:
-        device: name of the chip in the data set.
-        kernel: class of kernels there, such as bfloat16.
-        fit: errors on the rows that the constants were fitted to.
-        held: errors on rows of the same table that they were not.
-    """
-
-    device: str
-    kernel: str
-    fit: Errors
-    held: Errors
-
-
 class FormatConstants(Record):
     """Constants of another class of kernels.
 
@@ -115,6 +91,7 @@ class Calibration(Description):
         gemm: constants of matrix products in 16-bit formats.
         provenance: of `gemm`.
         format: other pairs of formats.
+        attention: fused attention kernels, if they were measured.
     """
 
     name: Name
@@ -124,6 +101,7 @@ class Calibration(Description):
     gemm: GemmConstants
     provenance: Fit
     format: tuple[FormatConstants, ...] = ()
+    attention: Attention | None = None
 
     def constants(self, activation: str, weight: str) -> GemmConstants:
         """Those of a pair of formats; the 16-bit ones where the pair has none of its own."""

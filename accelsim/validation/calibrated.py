@@ -10,8 +10,9 @@ import numpy as np
 from accelsim import catalog
 from accelsim.errors import RequestError
 from accelsim.evaluate.gemms import Kernels, kernels
-from accelsim.spec.calibration import Calibration, Errors, Fit, FormatConstants, GemmConstants
+from accelsim.spec.calibration import Calibration, FormatConstants, GemmConstants
 from accelsim.spec.device import GpuChip
+from accelsim.spec.fitted import Errors, Fit
 from accelsim.validation import quantised, tables
 from accelsim.validation.calibrate import HARNESS, RANGES, Rows, errors, few, fit, parts, possible
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from accelsim import units
 from accelsim.errors import RequestError
-from accelsim.spec.calibration import Calibration, Errors, Fit, GemmConstants
+from accelsim.spec.calibration import Calibration, GemmConstants
+from accelsim.spec.fitted import Errors, Fit
 from accelsim.validation.calibrate import Rows
 
 KERNELS: Final[Mapping[str, tuple[str, str]]] = {

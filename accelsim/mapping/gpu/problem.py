@@ -118,6 +118,7 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
         clock_hz=chip.clock.sm.frequency_hz,
         flops_per_clock=pair.peak.flops_per_clock,
         vector_flops_per_clock=chip.vector.flops_per_clock,
+        special_ops_per_clock=chip.vector.special_ops_per_clock,
         shared_bytes=chip.sm.shared_bytes,
         shared_bytes_per_clock=chip.sm.shared_bytes_per_clock,
         operand_reads=chip.sm.operand_reads,

@@ -26,6 +26,7 @@ class Machine:
         clock_hz: of the SMs.
         flops_per_clock: dense rate of the matrix unit of one SM.
         vector_flops_per_clock: lanes of one SM.
+        special_ops_per_clock: exponentials and the like of one SM.
         shared_bytes: shared memory of one SM.
         shared_bytes_per_clock: its port.
         operand_reads: times that a staged byte is read.
@@ -46,6 +47,7 @@ class Machine:
     clock_hz: float
     flops_per_clock: float
     vector_flops_per_clock: float
+    special_ops_per_clock: float
     shared_bytes: float
     shared_bytes_per_clock: float
     operand_reads: float
