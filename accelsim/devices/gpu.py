@@ -1,12 +1,12 @@
-"""The GPU as a device: its description, the resources it offers, and how it maps operators."""
+"""A GPU (or a CPU) as a device: its description, the resources it offers, and how it maps operators."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
 
 from accelsim import cost
+from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
@@ -19,7 +19,7 @@ from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
 from accelsim.spec.calibration import Conditions
-from accelsim.spec.device import Figures, GpuChip, Peak
+from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.infeasible import Infeasible
 
 _SERVES: Mapping[str, tuple[str, str, str]] = {
@@ -36,7 +36,7 @@ _TERMS: Mapping[str, str] = {"compute": TENSOR, "vector": VECTOR, "cache": L2, "
 
 
 class Gpu:
-    """One GPU.
+    """One GPU or CPU.
 
     Args:
         chip: its description.
@@ -47,8 +47,6 @@ class Gpu:
         conditions: library, residency and clock of the kernels.
     """
 
-    family = "gpu"
-
     def __init__(
         self,
         chip: GpuChip,
@@ -58,6 +56,7 @@ class Gpu:
         conditions: Conditions | None = None,
     ) -> None:
         self.chip = chip
+        self.family: str = chip.family
         self.figures = GpuFigures(chip, columns or {})
         self._mapper = GpuMapper(chip, bits, streams, conditions)
         self._tensor = {
@@ -147,18 +146,7 @@ class Gpu:
         if path == CALIBRATED:
             record = self._mapper.library.calibration
             return [(path, record.source, record.status)]
-        *tables, key = path.split(".")
-        table: Any = self.chip
-        for part in tables:
-            table = getattr(table, part)
-        found = getattr(table, key, None)
-        if isinstance(found, tuple):
-            return [(f"{path}.{i}", row.source, row.status) for i, row in enumerate(found)]
-        if isinstance(found, Figures):
-            keys = (*found.measured, *found.derived, *found.assumed)
-            weakest = max([found.status, *map(found.status_of, keys)], key=STATUSES.index)
-            return [(path, found.source, weakest)]
-        return [(path, table.source, table.status_of(key))]
+        return provenance.constant(self.chip, path)
 
 
 @cache

@@ -1,8 +1,8 @@
 """Compiled kernels: numba on first use, none at all with ACCELSIM_NUMBA=0.
 
-A kernel and the helpers that it calls share one source file, because numba's cache watches only a kernel's own. Helpers
-are plain functions, too, and are compiled with the kernel. A digest of the files of kernels beside it stands in the
-cache as well, for constants that they share.
+A kernel and the helpers that it calls stand in one source file or in files of kernels (`*_kernels.py`) of one folder.
+Helpers are plain functions, too, and are compiled with the kernel. numba's cache watches only a kernel's own file, so
+that a digest of the files of kernels beside it stands in the cache as well.
 Where no cache can be read or written, kernels are compiled anew in each process, and a warning says so once.
 """
 
@@ -70,17 +70,23 @@ def _sources(folder: Path) -> str:
 
 
 def _linked(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function with compiled forms of the functions of its module that it calls."""
+    """The same function with compiled forms of the functions that it calls, of its module and of kernels beside it."""
     assert isinstance(function, FunctionType)
     known = function.__globals__
     called = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
     own = {name: known[name] for name in called if isfunction(known.get(name))}
-    helpers = {name: _helper(other) for name, other in own.items() if other.__module__ == function.__module__}
+    helpers = {name: _helper(other) for name, other in own.items() if _beside(other, function)}
     if not helpers:
         return function
     made = FunctionType(function.__code__, known | helpers, function.__name__, function.__defaults__)
     made.__module__, made.__qualname__ = function.__module__, function.__qualname__
     return made
+
+
+def _beside(other: FunctionType, function: FunctionType) -> bool:
+    """Whether a function is of the same file, or of another file of kernels of the folder."""
+    (folder, _, file), (own, _, _) = other.__module__.rpartition("."), function.__module__.rpartition(".")
+    return other.__module__ == function.__module__ or (folder == own and file.endswith("_kernels"))
 
 
 @cache

@@ -38,15 +38,16 @@ LIMITS: dict[str, tuple[str, dict[str, float], str, dict[str, Any]]] = {
     "l2_port": ("cache", {"sm.l2_port": 1e-3}, "matmul", MATMUL),
     "l2": ("cache", {"l2.bandwidth": 1e-3}, "matmul", MATMUL),
     "memory": ("memory", {"memory.bandwidth": 1e-3}, "matmul", MATMUL),
-    "launch": ("launch", {"timing.launch": 1e3}, "matmul", MATMUL),
-    "latency": ("pipeline", {"timing.memory_latency": 1e3}, "matmul", MATMUL),
+    "launch": ("launch", {"timing.launch": 1e3}, "matmul", {"m": 16, "n": 512, "k": 512}),
+    # too few bytes under way starve the memory, or the steps that wait for them, whichever holds fewer
+    "latency": ("memory pipeline", {"timing.memory_latency": 1e3}, "matmul", MATMUL),
 }
 
 
 @pytest.mark.parametrize("name", CHIPS)
 @pytest.mark.parametrize("what", LIMITS)
 def test_a_thousandth_of_any_rate_is_what_limits_a_run(what: str, name: str) -> None:
-    word, factors, kind, dims = LIMITS[what]
+    words, factors, kind, dims = LIMITS[what]
     chip = gpu(name)
     rows = range(len(chip.raw["peak"]))
     spread = {
@@ -56,7 +57,7 @@ def test_a_thousandth_of_any_rate_is_what_limits_a_run(what: str, name: str) -> 
     }
     usual = accelsim.simulate_operator(kind, on=chip, **dims)
     slowed = accelsim.simulate_operator(kind, on=scaled(chip, spread), **dims)
-    assert slowed.operators["bound"].tolist() == [word]
+    assert slowed.operators["bound"].tolist()[0] in words.split()
     assert slowed.summary["total_time_s"] > 5 * usual.summary["total_time_s"]
 
 
