@@ -147,7 +147,7 @@ class Attention(Record):
     Attributes:
         prefill: over prompts.
         prefill_for: what is otherwise for some formats; the last fitting row that says something counts.
-        prefill_provenance: of both.
+        prefill_provenance: of both; none where nobody timed them.
         decode: few queries over a cache.
         decode_for: what is otherwise for some formats.
         decode_provenance: of both.
@@ -156,10 +156,10 @@ class Attention(Record):
 
     prefill: PrefillConstants
     prefill_for: tuple[PrefillVariant, ...] = ()
-    prefill_provenance: Fit
+    prefill_provenance: Fit | None = None
     decode: DecodeConstants
     decode_for: tuple[DecodeVariant, ...] = ()
-    decode_provenance: Fit
+    decode_provenance: Fit | None = None
     dispatch: Dispatch
 
     def prefilling(self, query: str, kv: str, head_dim: int) -> PrefillConstants:

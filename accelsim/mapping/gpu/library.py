@@ -12,6 +12,9 @@ from accelsim.spec.device import GpuChip
 CALIBRATED = "calibration.gemm"
 """Name of all constants of a library among the figures of a kernel."""
 
+ATTENTION = "calibration.attention"
+"""Name of those of fused attention."""
+
 NEAREST = "*"
 """In `Calibration.default_for`: generations that nobody has measured."""
 
@@ -25,12 +28,14 @@ class Library:
 
     Attributes:
         calibration: their constants.
+        attention: those of fused attention, which are others where `calibration` has none.
         conditions: what the run says of residency and clock.
         chip: name of the chip that they run on.
         kinds: family and generation of that chip.
     """
 
     calibration: Calibration
+    attention: Calibration
     conditions: Conditions
     chip: str
     kinds: tuple[str, str]
@@ -76,11 +81,14 @@ def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
     """
     asked = conditions or Conditions()
     kinds = (chip.family, chip.generation)
-    return Library(_chosen(chip.name, kinds, asked.library), asked, chip.name, kinds)
-
-
-def _chosen(chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
     records = [catalog.calibration(entry) for entry in catalog.names("calibrations")]
+    chosen = _chosen(records, chip.name, kinds, asked.library)
+    timed = [record for record in records if record.attention is not None]
+    attention = chosen if chosen.attention is not None else _chosen(timed, chip.name, kinds, None)
+    return Library(chosen, attention, asked, chip.name, kinds)
+
+
+def _chosen(records: list[Calibration], chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
     if name is not None:
         fitting = [record for record in records if name in (record.library, record.name)]
         if not fitting:

@@ -24,9 +24,6 @@ SPLITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 STEP: Final = 64
 """Positions of a step, and the fewest of a part."""
 
-MATRIX_ROWS: Final = 16
-"""Query rows of the smallest matrix instruction."""
-
 FILL_BLOCK: Final = 128
 """Positions that count as a block where a library asks whether packed kernels fill the chip."""
 
@@ -113,7 +110,7 @@ def price(
     positions = np.minimum(whole, STEP)[:, None]
 
     group = np.where(packed > 0, heads.group, 1.0) * heads.query
-    rows = np.where(packed > 0, np.ceil(group / MATRIX_ROWS) * MATRIX_ROWS, group)[:, None]
+    rows = np.where(packed > 0, np.ceil(group / machine.tile_rows) * machine.tile_rows, group)[:, None]
     given = np.where(together, c.l2_efficiency, c.single_l2_efficiency)
     # the constants of single heads are those of the lanes, which take the place of the matrix unit
     busy = work(heads, machine, rows, positions, supply(tiles, machine) * given, c.matrix_efficiency)
