@@ -12,13 +12,13 @@ from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.gpu.figures import GpuFigures
-from accelsim.mapping.gpu.library import CALIBRATED
+from accelsim.mapping.gpu.library import ATTENTION, CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
-from accelsim.spec.calibration import Conditions
+from accelsim.spec.calibration import Calibration, Conditions
 from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.infeasible import Infeasible
 
@@ -146,7 +146,17 @@ class Gpu:
         if path == CALIBRATED:
             record = self._mapper.library.calibration
             return [(path, record.source, record.status)]
+        if path.startswith(ATTENTION):
+            return [(path, *_told(self._mapper.library.attention, path))]
         return provenance.constant(self.chip, path)
+
+
+def _told(record: Calibration, path: str) -> tuple[str, str]:
+    """Source and status of the constants of attention."""
+    known = record.attention
+    assert known is not None
+    fit = known.prefill_provenance if path.endswith("prefill") else known.decode_provenance
+    return (record.source if fit is None else fit.source, record.status)
 
 
 @cache

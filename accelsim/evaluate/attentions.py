@@ -14,7 +14,7 @@ from accelsim.mapping.gpu.library import Library, library
 from accelsim.mapping.gpu.memory import port
 from accelsim.mapping.gpu.pairs import Pair, resolve
 from accelsim.mapping.gpu.problem import machine
-from accelsim.spec.attention import Attention, DecodeConstants, Dispatch, PrefillConstants
+from accelsim.spec.attention import Attention, DecodeConstants, Dispatch, PrefillConstants, alike
 from accelsim.spec.calibration import Conditions
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
@@ -83,7 +83,7 @@ class Attentions:
         self, heads: Heads, constants: DecodeConstants, rule: Dispatch, copies: int | None = None
     ) -> Decode:  # fmt: skip
         """Times of decoding."""
-        always = (self.cache.name in rule.always) & (heads.head_dim >= rule.always_head_dim)
+        always = (alike(self.cache.name) in rule.always) & (heads.head_dim >= rule.always_head_dim)
         return decode.price(
             heads, self.machine, constants, rule, decode.packs(heads, rule, self.machine, always), copies
         )

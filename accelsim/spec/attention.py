@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class PrefillConstants(Record):
             not hide; 1 where they take turns.
         block_s: fixed time of a block of keys.
         epilogue: time of fetching the queries and storing the results of a tile over that of their bytes at the
-            full rate of the SM's port.
+            full rate of L2 or its port.
         makespan_tail: part of the longest tile that is added to an even share of the work.
         memory_efficiency: part of what plain streams draw from the memory that kernels draw.
         usable_l2: part of L2 that holds operands between kernels.
@@ -63,7 +63,7 @@ class DecodeConstants(Record):
         tile_start_s: start of a thread block of a packed kernel.
         matrix_efficiency: part of the nominal rate that the matrix unit sustains.
         l2_efficiency: bytes that SMs of packed kernels take in per byte that L2 or their port delivers at its peak.
-        loaded_latency_s: least time of a step of keys.
+        loaded_latency_s: least time of a step of keys; never below the chip's latencies over the steps under way.
         single_start_s: as `start_s`, of a kernel for single heads.
         single_tile_start_s: as `tile_start_s`.
         single_l2_efficiency: as `l2_efficiency`.
@@ -73,7 +73,7 @@ class DecodeConstants(Record):
         ramp_s: a stream is at half of its rate after so long.
         usable_l2: part of L2 that holds a cache between kernels.
         overlap: exponent of the norm that joins the times of SMs and memory.
-        reduction_s: fixed part of joining the parts of a split cache.
+        reduction_s: fixed part of joining the parts of a split cache; never below `l2.latency`.
     """
 
     start_s: Time = Field(alias="start")
@@ -171,10 +171,18 @@ class Attention(Record):
         return self.decode.model_copy(update=_told(self.decode_for, query, kv, head_dim))
 
 
+_ALIKE: Final = {"fp16": "bf16", "fp8_e5m2": "fp8_e4m3", "int8": "fp8_e4m3"}
+
+
+def alike(form: str) -> str:
+    """The measured format of which kernels do the same work."""
+    return _ALIKE.get(form, form)
+
+
 def _told(rows: Iterable[PrefillVariant | DecodeVariant], query: str, kv: str, head_dim: int) -> dict[str, float]:
     found: dict[str, float] = {}
     for row in rows:
-        if row.operands == (query, kv) and row.head_dim in (None, head_dim):
+        if row.operands == (alike(query), alike(kv)) and row.head_dim in (None, head_dim):
             given = row.model_dump(exclude={"operands", "head_dim"})
             found.update({name: value for name, value in given.items() if value is not None})
     return found

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from accelsim.errors import RequestError
 from accelsim.evaluate.attentions import Attentions, attentions
 from accelsim.spec.attention import Attention, DecodeVariant, PrefillVariant
+from accelsim.spec.fitted import Errors, Fit
 from accelsim.timing.gpu.heads import Heads
-from accelsim.validation.calibrate import Range
+from accelsim.validation.calibrate import Range, errors
 from accelsim.validation.search import search
 
 Array = npt.NDArray[np.float64]
@@ -63,6 +64,11 @@ DECODE: Final[dict[str, Range]] = {
     "overlap": Range(1.2, 3.5, 10.0),
     "reduction_s": Range(0.2e-6, 3e-6, 8e-6),
 }
+
+RULE: Final = (
+    "held back: rows whose sha256 of repr(('held', kind, attn_dtype, kv_cache_dtype, batch_size, isl, num_heads, "
+    "num_key_value_heads, head_dim, step)) is a multiple of 4; all others are fitted"
+)
 
 _COLUMNS: Final = ("batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "step")
 _LEAST: Final = 100
@@ -207,6 +213,45 @@ def fit(timed: Sequence[Timed], record: Attention, kind: str, starts: int = 3, w
     ranges = [*spans.values(), *(spans[name] for _, name in own)]
     begin = [*(getattr(base, name) for name in spans), *(getattr(variants[row], name) for row, name in own)]
     return made(search(ours, measured, ranges, starts, begin if warm else None))
+
+
+def timed(
+    file: str | PathLike[str], chip: str, device: str, base: Attention, *, source: str, starts: int = 3,
+    warm: bool = False,
+) -> Attention:  # fmt: skip
+    """The constants of a chip's attention kernels, with their errors.
+
+    Args:
+        file: CSV; see `read`.
+        chip: whose kernels were timed.
+        device: its name in the file.
+        base: whose dispatch and variants are taken.
+        source: of the file.
+        starts: searches.
+        warm: begin with the constants of `base`.
+
+    Raises:
+        RequestError: no such file or column, or too few rows.
+    """
+    record = base
+    for kind, name in zip(KINDS, ("prefill", "decode"), strict=True):
+        rows = read(file, chip, device, kind)
+        record = fit([part.where(~part.held) for part in rows], record, kind, starts, warm)
+        told = Fit(
+            source=f"{source}; {RULE}", status="measured", device=device, kernel=kind,
+            fit=off([part.where(~part.held) for part in rows], record, kind),
+            held=off([part.where(part.held) for part in rows], record, kind),
+        )  # fmt: skip
+        record = record.model_copy(update={f"{name}_provenance": told})
+    return record
+
+
+def off(timed: Sequence[Timed], record: Attention, kind: str) -> Errors:
+    """Errors on some rows."""
+    return errors(
+        np.concatenate([seconds(part, record, kind) for part in timed]),
+        np.concatenate([part.seconds for part in timed]),
+    )
 
 
 def _groups(

@@ -71,7 +71,9 @@ class GpuMapper:
         if pair is None:
             return streaming.kernel(op, self.chip, steps, self.memory)
         if op.kind is Kind.ATTENTION:
-            return attention.kernel(op, self.chip, pair, steps, self.memory, self.resources)
+            return attention.kernel(
+                op, self.chip, pair, steps, memory=self.memory, resources=self.resources, library=self.library
+            )
         return gemm.kernel(
             op, self.chip, pair, steps, self.bits, memory=self.memory, resources=self.resources, library=self.library
         )

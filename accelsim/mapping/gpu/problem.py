@@ -134,5 +134,6 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
         memory_bytes_per_s=chip.memory.bandwidth_bytes_per_s,
         launch_s=chip.timing.launch_s,
         latency_s=chip.timing.memory_latency_s,
+        l2_latency_s=chip.l2.latency_s,
         streaming=lambda reads: np.minimum(memory.streamings(reads), reach),
     )

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.spec.attention import DecodeConstants, Dispatch
-from accelsim.timing.gpu.heads import Heads, Work, missed, supply, work
+from accelsim.timing.gpu.heads import Heads, Work, joined, missed, supply, work
 from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Array, Machine
 
 SPLITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -47,6 +47,7 @@ class Decode:
         tiles: thread blocks.
         waves: blocks on the busiest SM, less what idle SMs recover.
         steps: steps of a block.
+        positions: of a step.
         busy: seconds of a step on every unit.
         read: bytes from memory.
         written: bytes to memory.
@@ -63,6 +64,7 @@ class Decode:
     tiles: Array
     waves: Array
     steps: Array
+    positions: Array
     busy: Work
     read: Array
     written: Array
@@ -120,7 +122,8 @@ def price(
         np.where(together, busy.matrix, 0.0), busy.special, np.where(together, busy.lanes, busy.lanes + lanes),
         busy.shared, np.where(together, busy.registers, 0.0), busy.load,
     )  # fmt: skip
-    pace = np.maximum(busy.longest, np.maximum(c.loaded_latency_s, machine.latency_s / STAGES))
+    hidden = max(c.loaded_latency_s, max(machine.latency_s, machine.l2_latency_s) / STAGES)
+    pace = np.maximum(busy.longest, hidden)
     start = np.where(together, c.tile_start_s, c.single_tile_start_s)
     sm = waves * (steps * pace + start)
 
@@ -132,10 +135,10 @@ def price(
     rate = machine.memory_bytes_per_s * share * c.memory_efficiency
     ramp = np.divide(total, total + c.ramp_s * rate, out=np.zeros_like(total), where=total > 0)
     memory = total / rate + c.ramp_s * ramp
-    body = (sm**c.overlap + memory[:, None] ** c.overlap) ** (1 / c.overlap)
+    body = joined(sm, memory[:, None], c.overlap)
     partial = partial_bytes(heads)[:, None] * _SPLITS
     l2 = min(machine.port_bytes_per_clock * sms, machine.l2_bytes_per_clock) * hz
-    reduction = np.where(_SPLITS > 1, c.reduction_s + 2 * partial / l2, 0.0)
+    reduction = np.where(_SPLITS > 1, max(c.reduction_s, machine.l2_latency_s) + 2 * partial / l2, 0.0)
     launch = machine.launch_s + np.where(together, c.start_s, c.single_start_s)
     seconds = np.where((_SPLITS == 1) | (whole[:, None] >= STEP * _SPLITS), launch + body + reduction, np.inf)
     best = np.argmin(seconds, axis=1)
@@ -143,6 +146,7 @@ def price(
     return Decode(
         seconds=seconds[at], body=body[at], sm=sm[at], memory=memory, reduction=reduction[at], packed=packed > 0,
         candidate=best, tiles=tiles[at], waves=waves[at], steps=steps[at],
+        positions=positions[:, 0],
         busy=Work(*(np.broadcast_to(getattr(busy, name), seconds.shape)[at] for name in Work.__slots__)),
         read=read, written=written, candidates=seconds,
     )  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.spec.attention import PrefillConstants
-from accelsim.timing.gpu.heads import Heads, Work, missed, supply, work
+from accelsim.timing.gpu.heads import Heads, Work, joined, missed, supply, work
 from accelsim.timing.gpu.shapes import Array, Machine
 
 TILES: Final = (64, 128)
@@ -90,7 +90,7 @@ def price(
     ends = (heads.query_bytes + heads.output_bytes) / (heads.batch * heads.heads * heads.query)
     full = np.minimum(rows, heads.query[:, None])
     widened = rows * (heads.head_dim * heads.widen_query)[:, None] / (machine.vector_flops_per_clock * hz)
-    fixed = c.tile_start_s + c.epilogue * full * ends[:, None] / (machine.port_bytes_per_clock * hz) + widened
+    fixed = c.tile_start_s + c.epilogue * full * ends[:, None] / fed + widened
     tile = longest * pace + fixed
     sm = np.maximum(tile, (blocks * pace + tiles * fixed) / sms + c.makespan_tail * tile)
 
@@ -99,7 +99,7 @@ def price(
     total = read + written
     share = machine.streaming(np.divide(read, total, out=np.ones_like(total), where=total > 0))
     memory = total / (machine.memory_bytes_per_s * share * c.memory_efficiency)
-    body = (sm**c.overlap + memory[:, None] ** c.overlap) ** (1 / c.overlap)
+    body = joined(sm, memory[:, None], c.overlap)
     products = heads.batch * heads.heads * heads.pairs * (heads.head_dim + heads.value_dim)
     ideal = (2 * products / (machine.flops_per_clock * hz * sms))[:, None]
     drop = c.clock_drop * (ideal / body) * (1.0 if clock == "sustained" else body / (body + c.clock_ramp_s))

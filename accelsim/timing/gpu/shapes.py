@@ -40,6 +40,7 @@ class Machine:
         memory_bytes_per_s: peak.
         launch_s: from one kernel to the next.
         latency_s: first byte of a read that misses L2.
+        l2_latency_s: first byte of one that does not.
         streaming: share of the peak that plain streams reach, by the share of reads among the bytes.
     """
 
@@ -62,6 +63,7 @@ class Machine:
     memory_bytes_per_s: float
     launch_s: float
     latency_s: float
+    l2_latency_s: float
     streaming: Callable[[Array], Array]
 
 
