@@ -166,6 +166,14 @@ def _rows(folder: Path) -> Iterator[Row]:
     power = tables.read(folder / "gemm_power_measured.csv", "h200_sxm")
     yield _row(loaded, "sustained", power, baselines[chip])
     yield _row(loaded, "sustained, m > 2048", power.where(power.m > BANDS["m > 2048"][0] - 1), baselines[chip])
+    yield from _others(folder)
+
+
+def _others(folder: Path) -> Iterator[Row]:
+    """Classes of kernels with modules of their own, which tell errors as this one does."""
+    from accelsim.validation import attended
+
+    yield from attended.rows(folder)
 
 
 def _borrowed(made: Kernels, record: Calibration, to_fit: Rows, kept: Rows, base: Array) -> Iterator[Row]:

@@ -121,7 +121,6 @@ def kernel(at: Setting, times: Decode) -> Kernel:
         alternatives=tuple(
             Alternative(f"split {SPLITS[i]}", float(times.candidates[0, i]))
             for i in np.argsort(times.candidates[0], kind="stable")
-            if np.isfinite(times.candidates[0, i])
         ),
     )
 

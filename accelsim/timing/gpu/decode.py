@@ -22,7 +22,7 @@ from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Array, Machine
 
 SPLITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 STEP: Final = 64
-"""Positions of a step, and the fewest of a part."""
+"""Positions of a step, and the fewest of a part that has any."""
 
 FILL_BLOCK: Final = 128
 """Positions that count as a block where a library asks whether packed kernels fill the chip."""
@@ -51,7 +51,7 @@ class Decode:
         busy: seconds of a step on every unit.
         read: bytes from memory.
         written: bytes to memory.
-        candidates: [points, split] seconds, infinite where impossible.
+        candidates: [points, split] seconds.
     """
 
     seconds: Array
@@ -140,7 +140,8 @@ def price(
     l2 = min(machine.port_bytes_per_clock * sms, machine.l2_bytes_per_clock) * hz
     reduction = np.where(_SPLITS > 1, max(c.reduction_s, machine.l2_latency_s) + 2 * partial / l2, 0.0)
     launch = machine.launch_s + np.where(together, c.start_s, c.single_start_s)
-    seconds = np.where((_SPLITS == 1) | (whole[:, None] >= STEP * _SPLITS), launch + body + reduction, np.inf)
+    # parts that get no step end at once: were they left out, a longer cache could be read faster than a shorter one
+    seconds = launch + body + reduction
     best = np.argmin(seconds, axis=1)
     at = (np.arange(len(best)), best)
     return Decode(
