@@ -60,7 +60,10 @@ class Library:
         known = f"GEMMs by {found.library} on {found.chip}"
         if self.calibrated:
             off = 100 * errors.mean
-            return f"calibrated: {known} ({off:.1f} % off); other kernels: data-sheet figures and assumptions"
+            return (
+                f"calibrated: {known} ({off:.1f} % off){self._attention}; other kernels: data-sheet figures and "
+                "assumptions"
+            )
         if set(self.kinds) & set(found.default_for):
             return (
                 f"uncalibrated: no kernel of this chip was measured; {known}, and chips of one generation were 5 % off "
@@ -70,6 +73,17 @@ class Library:
             f"uncalibrated: no kernel of this chip was measured; {known}, and chips of another generation were "
             f"{BORROWED_ERROR} off when tested"
         )
+
+    @property
+    def _attention(self) -> str:
+        """What goes between: how well attention is known here."""
+        known = self.attention.attention
+        if known is None or known.prefill_provenance is None or known.decode_provenance is None:
+            return ""
+        if self.attention.chip != self.chip:
+            return f"; attention as on {self.attention.chip}, uncalibrated here"
+        told = (100 * fit.held.mean for fit in (known.prefill_provenance, known.decode_provenance))
+        return ", attention ({:.1f} and {:.1f} % off over prompts and in decoding)".format(*told)
 
 
 def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
