@@ -30,6 +30,9 @@ def calibrate(
     formats: Annotated[
         list[str], typer.Option(help="Further classes of kernels to fit, such as fp8; repeatable.")
     ] = [],  # noqa: B006 - typer copies it
+    attention: Annotated[
+        Path | None, typer.Option(help="CSV of timed attention kernels, fitted as well.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; else it is printed.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,7 +49,7 @@ def calibrate(
 
     record, impossible = calibrated(
         file, chip, library=library, device=device, kernel=kernel, full=full, source=source,
-        default_for=tuple(default_for), formats=tuple(formats),
+        default_for=tuple(default_for), formats=tuple(formats), attention=attention,
     )  # fmt: skip
     if impossible:
         say(f"{impossible} rows are faster than {record.chip} can be, and were left out")

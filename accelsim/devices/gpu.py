@@ -13,14 +13,14 @@ from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.graph.parallel import copied_bytes, share
 from accelsim.mapping.gpu.figures import GpuFigures
-from accelsim.mapping.gpu.library import CALIBRATED, COLLECTIVE, ROWS
+from accelsim.mapping.gpu.library import ATTENTION, CALIBRATED, COLLECTIVE, ROWS
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.pairs import event_of
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
-from accelsim.spec.calibration import Conditions
+from accelsim.spec.calibration import Calibration, Conditions
 from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.infeasible import Infeasible
 
@@ -166,7 +166,17 @@ class Gpu:
         if path == CALIBRATED:
             record = self._mapper.library.calibration
             return [(path, record.source, record.status)]
+        if path.startswith(ATTENTION):
+            return [(path, *_told(self._mapper.library.attention, path))]
         return provenance.constant(self.chip, path)
+
+
+def _told(record: Calibration, path: str) -> tuple[str, str]:
+    """Source and status of the constants of attention."""
+    known = record.attention
+    assert known is not None
+    fit = known.prefill_provenance if path.endswith("prefill") else known.decode_provenance
+    return (record.source if fit is None else fit.source, record.status)
 
 
 @cache

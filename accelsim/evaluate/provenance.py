@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from accelsim import catalog
-from accelsim.mapping.gpu.library import CALIBRATED
+from accelsim.mapping.gpu.library import ATTENTION, CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.kernel import PART, Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
@@ -66,6 +66,9 @@ def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]
     if path == CALIBRATED:
         yield from _calibrated(catalog.calibration(kernel.choice["calibration"]))
         return
+    if ".".join(tables) == ATTENTION:
+        yield from _attention(catalog.calibration(kernel.choice["calibration"]), kernel, last)
+        return
     for name in tables:
         owner = getattr(owner, name)
     content = getattr(owner, last, None)
@@ -84,6 +87,21 @@ def _calibrated(record: Calibration) -> Iterator[Constant]:
     for key, value in record.gemm.model_dump(by_alias=True).items():
         path = ("gemm", key)
         yield Constant(f"calibration.gemm.{key}", value, unit_at(Calibration, path), record.source, record.status)
+
+
+def _attention(record: Calibration, kernel: Kernel, which: str) -> Iterator[Constant]:
+    """The constants of a library's attention, over prompts ("prefill") or over a cache ("decode")."""
+    op, known = kernel.operator, record.attention
+    if known is None:
+        return
+    query, cache = (form.name for form in op.operand_formats())
+    width = int(op.dims["head_dim"])
+    found = known.prefilling(query, cache, width) if which == "prefill" else known.decoding(query, cache, width)
+    told = known.prefill_provenance if which == "prefill" else known.decode_provenance
+    for key, value in found.model_dump(by_alias=True).items():
+        symbol = unit_at(Calibration, ("attention", which, key))
+        source = record.source if told is None else told.source
+        yield Constant(f"{ATTENTION}.{which}.{key}", value, symbol, source, record.status)
 
 
 def _used(row: Any, kernel: Kernel) -> bool:

@@ -10,8 +10,10 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from accelsim.errors import RequestError, did_you_mean
+from accelsim.spec.attention import Attention
 from accelsim.spec.base import Count, Description, Name, Record, Sourced, Time
 from accelsim.spec.collective import CollectiveConstants
+from accelsim.spec.fitted import Fit
 from accelsim.spec.format import Format, SparseFormat
 
 CLOCKS: Final = ("burst", "sustained")
@@ -71,32 +73,6 @@ class GemmConstants(Record):
     clock_drop: Annotated[float, Field(ge=0)]
     clock_ramp_s: Time = Field(alias="clock_ramp")
     clock_edge: Annotated[float, Field(ge=1)]
-
-
-class Errors(Record):
-    """Absolute relative errors of a fit, as fractions, and ours over measured for the sum of all times."""
-
-    rows: Count
-    mean: float
-    median: float
-    p90: float
-    total: float
-
-
-class Fit(Sourced):
-    """Where constants come from: the rows that they were fitted to, and those that they were not.
-
-    Attributes:
-        device: name of the chip in the data set.
-        kernel: class of kernels there, such as bfloat16.
-        fit: errors on the rows that the constants were fitted to.
-        held: errors on rows of the same table that they were not.
-    """
-
-    device: str
-    kernel: str
-    fit: Errors
-    held: Errors
 
 
 class FormatConstants(Record):
@@ -162,6 +138,7 @@ class Calibration(Description):
         format: other pairs of formats.
         collective: operations between chips of this kind.
         rows: what softmax and norm kernels hold.
+        attention: fused attention kernels, if they were measured.
     """
 
     name: Name
@@ -173,6 +150,7 @@ class Calibration(Description):
     format: tuple[FormatConstants, ...] = ()
     collective: tuple[Collective, ...] = ()
     rows: RowKernels | None = None
+    attention: Attention | None = None
 
     @property
     def fitted(self) -> Fit:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from accelsim.errors import RequestError
 from accelsim.evaluate.gemms import Kernels
-from accelsim.spec.calibration import Errors, GemmConstants, Residency
+from accelsim.spec.calibration import GemmConstants, Residency
+from accelsim.spec.fitted import Errors
 
 Array = npt.NDArray[np.float64]
 

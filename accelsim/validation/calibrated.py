@@ -10,9 +10,12 @@ import numpy as np
 from accelsim import catalog
 from accelsim.errors import RequestError
 from accelsim.evaluate.gemms import Kernels, kernels
-from accelsim.spec.calibration import Calibration, Errors, Fit, FormatConstants, GemmConstants
+from accelsim.spec.attention import Attention
+from accelsim.spec.calibration import Calibration, FormatConstants, GemmConstants
 from accelsim.spec.device import GpuChip
+from accelsim.spec.fitted import Errors, Fit
 from accelsim.validation import quantised, tables
+from accelsim.validation.attention import timed
 from accelsim.validation.calibrate import HARNESS, RANGES, Rows, errors, few, fit, parts, possible
 
 LEAST_FULL = 150
@@ -24,7 +27,7 @@ RULE = "held back: rows whose sha256 of repr(('held', kernel, m, n, k)) is a mul
 def calibrated(
     file: str | PathLike[str], chip: str | PathLike[str] | GpuChip, *, library: str = "own", device: str | None = None,
     kernel: str = "bfloat16", full: bool = False, source: str | None = None, default_for: tuple[str, ...] = (),
-    formats: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (), attention: str | PathLike[str] | None = None,
 ) -> tuple[Calibration, int]:  # fmt: skip
     """Constants of the GEMMs of a chip.
 
@@ -39,6 +42,8 @@ def calibrated(
         source: of the file, its name if not given.
         default_for: generations that take these constants where nothing fits better.
         formats: further classes of kernels in the file, whose constants follow those of `kernel`.
+        attention: CSV of timed attention kernels, see `accelsim.validation.attention.read`; variants and dispatch are
+            those of the nearest chip.
 
     Returns:
         The record, and how many rows were left out because the chip cannot be that fast.
@@ -73,6 +78,7 @@ def calibrated(
             fit=_errors(made, constants, to_fit), held=_errors(made, constants, kept),
         ),
         format=tuple(_format(file, made, constants, device, name, told) for name in formats),
+        attention=None if attention is None else _attention(attention, made, device, source),
     )  # fmt: skip
     return record, int((~usable).sum())
 
@@ -87,6 +93,12 @@ def again(name: str, file: str | PathLike[str]) -> Calibration:
         formats=tuple(row.kernel for row in record.format),
     )  # fmt: skip
     return made.model_copy(update={"collective": record.collective, "rows": record.rows})
+
+
+def _attention(file: str | PathLike[str], made: Kernels, device: str | None, source: str | None) -> Attention:
+    base = made.library.attention.attention
+    assert base is not None
+    return timed(file, made.chip.name, device or "", base, source=source or Path(file).name)
 
 
 def _format(

@@ -20,9 +20,10 @@ import numpy.typing as npt
 from accelsim import catalog, units
 from accelsim.errors import RequestError
 from accelsim.mapping.gpu.links import fastest
-from accelsim.spec.calibration import Collective, Fit
+from accelsim.spec.calibration import Collective
 from accelsim.spec.collective import OPERATIONS, CollectiveConstants
 from accelsim.spec.device import GpuChip
+from accelsim.spec.fitted import Fit
 from accelsim.timing.gpu import collective
 from accelsim.validation.calibrate import Range, errors
 

@@ -197,8 +197,9 @@ def _rows(folder: Path) -> Iterator[Row]:
 
 def _others(folder: Path) -> Iterator[Row]:
     """Classes of kernels with modules of their own, which tell errors as this one does."""
-    from accelsim.validation import messages, torch_operators
+    from accelsim.validation import attended, messages, torch_operators
 
+    yield from attended.rows(folder)
     yield from messages.rows(folder)
     yield from torch_operators.rows(folder)
 

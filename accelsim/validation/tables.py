@@ -10,7 +10,10 @@ from typing import Final
 
 from accelsim import units
 from accelsim.errors import RequestError
-from accelsim.spec.calibration import Calibration, Collective, Errors, Fit, GemmConstants
+from accelsim.spec.attention import Attention
+from accelsim.spec.base import Record
+from accelsim.spec.calibration import Calibration, Collective
+from accelsim.spec.fitted import Errors, Fit
 from accelsim.validation import collectives
 from accelsim.validation.calibrate import Rows
 
@@ -89,6 +92,8 @@ def written(record: Calibration, prose: str) -> str:
             f'status = "{record.rows.status}"',
         ]  # fmt: skip
     lines += collectives.lines(record.collective, _fit)
+    if record.attention is not None:
+        lines += _attention(record.attention)
     return "\n".join(lines) + "\n"
 
 
@@ -97,19 +102,43 @@ def collectives_written(records: Sequence[Collective]) -> str:
     return "\n".join(collectives.lines(records, _fit)).lstrip("\n") + "\n"
 
 
+def _attention(record: Attention) -> Iterator[str]:
+    for name, constants, variants, told in (
+        ("prefill", record.prefill, record.prefill_for, record.prefill_provenance),
+        ("decode", record.decode, record.decode_for, record.decode_provenance),
+    ):
+        yield from ("", f"[attention.{name}]", *_constants(constants))
+        for row in variants:
+            operands = ", ".join(f'"{form}"' for form in row.operands)
+            yield from ("", f"[[attention.{name}_for]]", f"operands = [{operands}]")
+            if row.head_dim is not None:
+                yield f"head_dim = {row.head_dim}"
+            yield from _constants(row)
+        if told is not None:
+            yield from ("", f"[attention.{name}_provenance]", *_fit(told))
+    rule = record.dispatch
+    yield from ("", "[attention.dispatch]", f"least_group = {rule.least_group}", f"most_group = {rule.most_group}")
+    if rule.fill:
+        yield f"fill = {rule.fill!r}"
+    if rule.always:
+        yield "always = [" + ", ".join(f'"{form}"' for form in rule.always) + "]"
+        yield f"always_head_dim = {rule.always_head_dim}"
+    yield from (f"block = {rule.block}", f"single_block = {rule.single_block}")
+    yield from (f'source = "{rule.source}"', f'status = "{rule.status}"')
+
+
 def _fit(fit: Fit) -> Iterator[str]:
     yield from (f'device = "{fit.device}"', f'kernel = "{fit.kernel}"')
     yield from (f"fit = {_errors(fit.fit)}", f"held = {_errors(fit.held)}")
     yield from (f'source = "{fit.source}"', f'status = "{fit.status}"')
 
 
-def _constants(constants: GemmConstants) -> Iterator[str]:
-    for name, field in GemmConstants.model_fields.items():
+def _constants(constants: Record) -> Iterator[str]:
+    for name, field in type(constants).model_fields.items():
         value = getattr(constants, name)
-        if field.alias is None:
-            yield f"{name} = {float(value)!r}"
-        else:
-            yield f'{field.alias} = "{units.show(value, "s", 4)}"'
+        if not isinstance(value, float):  # formats and widths are told before, and what is not given is left out
+            continue
+        yield f"{name} = {value!r}" if field.alias is None else f'{field.alias} = "{units.show(value, "s", 4)}"'
 
 
 def _errors(errors: Errors) -> str:

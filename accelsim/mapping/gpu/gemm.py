@@ -8,9 +8,8 @@ the kernel takes the time of the closed form; beside others it waits for what th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
-from typing import Final
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from accelsim.mapping.gpu.conversion import convert_phase
 from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
 from accelsim.mapping.gpu.library import CALIBRATED, Library
 from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
+from accelsim.mapping.gpu.pacing import paced
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.problem import Problem, machine, problem, shapes
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
@@ -53,9 +53,6 @@ CONSTANTS = (
 )
 REDUCING = ("vector.rate",)
 """Further figures of a kernel that adds up partial results."""
-
-_SLACK: Final = 1 + 1e-6
-"""How much faster at least may be drawn what does not set the pace, so that only one resource does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,30 +279,7 @@ class _Phases:
         return self.chip.vector.flops_per_clock
 
     def _paced(self, phase: Phase, seconds: float, limit: str, natural_s: Mapping[str, float]) -> Phase:
-        """The phase with shares at which it takes so long alone.
-
-        Args:
-            phase: with demands of any share.
-            seconds: its time.
-            limit: the resource that sets the pace, if it is used at all.
-            natural_s: by resource, the time that its demands would take if nothing else held the phase up; those
-                that are not named can have all of their resource.
-        """
-        totals: dict[str, int] = {}
-        for demand in phase.demands():
-            totals[demand.resource] = totals.get(demand.resource, 0) + demand.amount
-        if not totals.get(limit):
-            limit = max(totals, key=lambda name: totals[name] / self.resources[name].rate)
-        shares = {limit: min(1.0, totals[limit] / (self.resources[limit].rate * seconds))}
-        for name, total in totals.items():
-            if total and name != limit:
-                free = min(natural_s.get(name, 0.0), seconds / _SLACK)
-                shares[name] = min(1.0, total / (self.resources[name].rate * free)) if free else 1.0
-
-        def drawn(demands: tuple[Demand, ...]) -> tuple[Demand, ...]:
-            return tuple(Demand(d.resource, d.amount, shares[d.resource]) for d in demands if d.amount)
-
-        return replace(phase, load=drawn(phase.load), compute=drawn(phase.compute), store=drawn(phase.store))
+        return paced(phase, seconds, limit, natural_s, self.resources)
 
 
 def _slice(total: int, start: int, stop: int, of: int) -> int:

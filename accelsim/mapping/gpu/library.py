@@ -19,6 +19,8 @@ COLLECTIVE = "calibration.collective"
 
 ROWS = "calibration.rows"
 """Likewise, of its kernels that work by rows."""
+ATTENTION = "calibration.attention"
+"""Name of those of fused attention."""
 
 NEAREST = "*"
 """In `Calibration.default_for`: generations that nobody has measured."""
@@ -33,12 +35,14 @@ class Library:
 
     Attributes:
         calibration: their constants.
+        attention: those of fused attention, which are others where `calibration` has none.
         conditions: what the run says of residency and clock.
         chip: name of the chip that they run on.
         kinds: family and generation of that chip.
     """
 
     calibration: Calibration
+    attention: Calibration
     conditions: Conditions
     chip: str
     kinds: tuple[str, str]
@@ -63,7 +67,10 @@ class Library:
         known = f"GEMMs by {found.library} on {found.chip}"
         if self.calibrated:
             off = 100 * errors.mean
-            return f"calibrated: {known} ({off:.1f} % off); other kernels: data-sheet figures and assumptions"
+            return (
+                f"calibrated: {known} ({off:.1f} % off){self._attention}; other kernels: data-sheet figures and "
+                "assumptions"
+            )
         if getattr(catalog.chip(found.chip), "generation", None) == self.kinds[1]:
             return (
                 f"uncalibrated: no kernel of this chip was measured; {known}, and chips of one generation were 6 % off "
@@ -73,6 +80,17 @@ class Library:
             f"uncalibrated: no kernel of this chip was measured; {known}, and chips of another generation were "
             f"{BORROWED_ERROR} off when tested"
         )
+
+    @property
+    def _attention(self) -> str:
+        """What goes between: how well attention is known here."""
+        known = self.attention.attention
+        if known is None or known.prefill_provenance is None or known.decode_provenance is None:
+            return ""
+        if self.attention.chip != self.chip:
+            return f"; attention as on {self.attention.chip}, uncalibrated here"
+        told = (100 * fit.held.mean for fit in (known.prefill_provenance, known.decode_provenance))
+        return ", attention ({:.1f} and {:.1f} % off over prompts and in decoding)".format(*told)
 
 
 def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
@@ -84,11 +102,14 @@ def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
     """
     asked = conditions or Conditions()
     kinds = (chip.family, chip.generation)
-    return Library(_chosen(chip.name, kinds, asked.library), asked, chip.name, kinds)
-
-
-def _chosen(chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
     records = [catalog.calibration(entry) for entry in catalog.names("calibrations")]
+    chosen = _chosen(records, chip.name, kinds, asked.library)
+    timed = [record for record in records if record.attention is not None]
+    attention = chosen if chosen.attention is not None else _chosen(timed, chip.name, kinds, None)
+    return Library(chosen, attention, asked, chip.name, kinds)
+
+
+def _chosen(records: list[Calibration], chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
     if name is not None:
         fitting = [record for record in records if name in (record.library, record.name)]
         if not fitting:

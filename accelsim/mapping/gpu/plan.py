@@ -98,7 +98,9 @@ class GpuMapper:
         if pair is None:
             return streaming.kernel(op, self.chip, steps, self.memory, self.row_kernels, self.library)
         if op.kind is Kind.ATTENTION:
-            return attention.kernel(op, self.chip, pair, steps, self.memory, self._own)
+            return attention.kernel(
+                op, self.chip, pair, steps, memory=self.memory, resources=self._own, library=self.library
+            )
         return gemm.kernel(
             op, self.chip, pair, steps, self.bits, memory=self.memory, resources=self._own, library=self.library
         )

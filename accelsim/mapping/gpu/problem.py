@@ -122,6 +122,7 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
         clock_hz=chip.clock.sm.frequency_hz,
         flops_per_clock=pair.peak.flops_per_clock,
         vector_flops_per_clock=chip.vector.flops_per_clock,
+        special_ops_per_clock=chip.vector.special_ops_per_clock,
         shared_bytes=chip.sm.shared_bytes,
         shared_bytes_per_clock=chip.sm.shared_bytes_per_clock,
         operand_reads=chip.sm.operand_reads,
@@ -134,5 +135,6 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
         memory_bytes_per_s=chip.memory.bandwidth_bytes_per_s,
         launch_s=chip.timing.launch_s,
         latency_s=chip.timing.memory_latency_s,
+        l2_latency_s=chip.l2.latency_s,
         streaming=lambda reads: np.minimum(memory.streamings(reads), reach),
     )

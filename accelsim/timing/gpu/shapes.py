@@ -27,6 +27,7 @@ class Machine:
         clock_hz: of the SMs.
         flops_per_clock: dense rate of the matrix unit of one SM.
         vector_flops_per_clock: lanes of one SM.
+        special_ops_per_clock: exponentials and the like of one SM.
         shared_bytes: shared memory of one SM.
         shared_bytes_per_clock: its port.
         operand_reads: times that a staged byte is read.
@@ -39,6 +40,7 @@ class Machine:
         memory_bytes_per_s: peak.
         launch_s: from one kernel to the next.
         latency_s: first byte of a read that misses L2.
+        l2_latency_s: first byte of one that does not.
         streaming: share of the peak that plain streams reach, by the share of reads among the bytes.
     """
 
@@ -48,6 +50,7 @@ class Machine:
     clock_hz: float
     flops_per_clock: float
     vector_flops_per_clock: float
+    special_ops_per_clock: float
     shared_bytes: float
     shared_bytes_per_clock: float
     operand_reads: float
@@ -60,6 +63,7 @@ class Machine:
     memory_bytes_per_s: float
     launch_s: float
     latency_s: float
+    l2_latency_s: float
     streaming: Callable[[Array], Array]
 
 
