@@ -90,7 +90,7 @@ class Library:
         if self.attention.chip != self.chip:
             return f"; attention as on {self.attention.chip}, uncalibrated here"
         told = (100 * fit.held.mean for fit in (known.prefill_provenance, known.decode_provenance))
-        return ", attention ({:.1f} and {:.1f} % off over prompts and in decoding)".format(*told)
+        return "; attention ({:.1f} and {:.1f} % off over prompts and in decoding)".format(*told)
 
 
 def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
