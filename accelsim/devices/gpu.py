@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
-from accelsim import cost
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
@@ -15,22 +13,13 @@ from accelsim.mapping.gpu.figures import GpuFigures
 from accelsim.mapping.gpu.library import CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
-from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
+from accelsim.mapping.gpu.power import SERVES, flop_j, known, parted
+from accelsim.mapping.gpu.resources import L2, MEMORY, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
 from accelsim.spec.calibration import Conditions
-from accelsim.spec.device import Figures, GpuChip, Peak
+from accelsim.spec.device import Figures, GpuChip
 from accelsim.spec.infeasible import Infeasible
-
-_SERVES: Mapping[str, tuple[str, str, str]] = {
-    "vector": ("vector", VECTOR, "vector.energy"),
-    "special": ("vector", SPECIAL, "vector.special_energy"),
-    "register": ("register", REGISTER, "energy.register"),
-    "shared": ("shared", SHARED, "energy.shared"),
-    "l2": ("l2", L2, "energy.l2"),
-    "memory": ("memory", MEMORY, "energy.memory"),
-}
-"""Counter -> component, resource, and the figure that prices it."""
 
 _TERMS: Mapping[str, str] = {"compute": TENSOR, "vector": VECTOR, "cache": L2, "memory": MEMORY}
 
@@ -65,6 +54,7 @@ class Gpu:
             for row in chip.peak
             if row.sparsity == "dense"
         }
+        self._drawn = known(chip).board.drawn
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -119,16 +109,22 @@ class Gpu:
         return price(op, self.figures)
 
     def event_cost(self, event: str) -> EventCost:
-        """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level."""
-        if event.startswith("tensor:"):
-            return EventCost("tensor", TENSOR, _energy_j_per_flop(self._tensor[event]))
-        component, resource, figure = _SERVES[event]
-        return EventCost(component, resource, self.figures[figure])
+        """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level.
+
+        At a lower voltage, "@" and thousandths of the energy at the nominal one follow.
+        """
+        name, state = parted(event)
+        if name in self._tensor:
+            component, resource, joules = "tensor", TENSOR, flop_j(self._tensor[name]) * state
+        else:
+            component, resource, figure = SERVES[name]
+            joules = self.figures[figure] * state
+        return EventCost(component, resource, joules, (self._drawn - 1) * joules)
 
     def roofs(self, events: Iterable[str]) -> Mapping[str, float]:
         """Device memory in B/s; vector lanes and the operand pairs that were used in FLOP/s."""
         rates = {"memory": self.chip.memory.bandwidth_bytes_per_s, "vector": self.figures.vector_flops_per_s}
-        for event in events:
+        for event in (parted(event)[0] for event in events):
             if event in self._tensor:
                 row = self._tensor[event]
                 rates[" x ".join(row.operands)] = self.chip.peak_flops_per_s(row)
@@ -159,12 +155,3 @@ class Gpu:
             weakest = max([found.status, *map(found.status_of, keys)], key=STATUSES.index)
             return [(path, found.source, weakest)]
         return [(path, table.source, table.status_of(key))]
-
-
-@cache
-def _energy_j_per_flop(row: Peak) -> float:
-    """What the description says, or what the formats cost on the node that it names; a product and a sum are two."""
-    if row.energy_j_per_flop is not None:
-        return row.energy_j_per_flop
-    first, second = row.operands
-    return cost.of(first, row.node or "", other=second, accumulator=row.accumulator).mac_j / 2

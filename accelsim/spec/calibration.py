@@ -104,6 +104,23 @@ class FormatConstants(Record):
     provenance: Fit
 
 
+class Board(Record):
+    """Power of a board beyond what a data sheet says; `accelsim.timing.gpu.power` says how it acts.
+
+    Attributes:
+        drawn: energy that the board draws per energy of the events that its description prices: instruction issue,
+            clock trees, wires and voltage conversion come on top of arithmetic, bytes and cells.
+        regulated: power at which the board holds itself under load, as part of its limit.
+        response: exponent by which the clock falls as the on-chip power asked for exceeds what the limit leaves.
+        provenance: of these constants; its errors are those of power.
+    """
+
+    drawn: Annotated[float, Field(ge=1)]
+    regulated: Part
+    response: Annotated[float, Field(ge=0, le=1)]
+    provenance: Fit
+
+
 class Calibration(Description):
     """Constants of one kernel library on one chip.
 
@@ -115,6 +132,7 @@ class Calibration(Description):
         gemm: constants of matrix products in 16-bit formats.
         provenance: of `gemm`.
         format: other pairs of formats.
+        power: of the board, where it was logged.
     """
 
     name: Name
@@ -124,6 +142,7 @@ class Calibration(Description):
     gemm: GemmConstants
     provenance: Fit
     format: tuple[FormatConstants, ...] = ()
+    power: Board | None = None
 
     def constants(self, activation: str, weight: str) -> GemmConstants:
         """Those of a pair of formats; the 16-bit ones where the pair has none of its own."""

@@ -81,6 +81,10 @@ def written(record: Calibration, prose: str) -> str:
             f'prepass = "{units.show(row.prepass_s, "s", 4)}"', f"prepass_bytes = {row.prepass_bytes!r}",
             "", "[format.gemm]", *_constants(row.gemm), "", "[format.provenance]", *_fit(row.provenance),
         ]  # fmt: skip
+    if record.power is not None:
+        board = record.power
+        lines += ["", "[power]", *(f"{name} = {getattr(board, name)!r}" for name in ("drawn", "regulated", "response"))]
+        lines += ["", "[power.provenance]", *_fit(board.provenance)]
     return "\n".join(lines) + "\n"
 
 

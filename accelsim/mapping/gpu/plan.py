@@ -10,6 +10,7 @@ from accelsim.mapping.gpu import attention, gemm, quantise, streaming
 from accelsim.mapping.gpu.library import Library, library
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
+from accelsim.mapping.gpu.power import Limit
 from accelsim.mapping.gpu.resources import resources
 from accelsim.mapping.gpu.steps import beside
 from accelsim.mapping.kernel import Kernel, Plan
@@ -52,7 +53,13 @@ class GpuMapper:
         return self._planner.plan(graph)
 
     def kernel(self, op: Operator) -> Kernel | Infeasible:
-        """The kernel of one operator."""
+        """The kernel of one operator, under sustained load at the clock that the board's power leaves it."""
+        made = self._kernel(op)
+        if isinstance(made, Infeasible) or self.library.conditions.clock != "sustained":
+            return made
+        return Limit(self.chip, self.resources).held(made)
+
+    def _kernel(self, op: Operator) -> Kernel | Infeasible:
         if op.kind is Kind.ALL_REDUCE:
             return Infeasible(
                 "unsupported",

@@ -44,25 +44,24 @@ _PER_TILE: Final = len(SPLITS)
 _SPLITS: Final = np.array(SPLITS, dtype=float)
 
 
-def price(
-    shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency, clock: str = "burst"
-) -> Times:
-    """Times of all points, each with its fastest tile and split.
+def price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency) -> Times:
+    """Times of all points on a cool chip, each with its fastest tile and split.
+
+    `accelsim.timing.gpu.power.throttled` makes of them those of the same kernels without end.
 
     Args:
         shapes: the products.
         machine: the chip.
         constants: of the chip and its library.
         residency: what L2 holds at the start.
-        clock: "burst" for a kernel on a cool chip, "sustained" for the same kernel without end.
     """
     if len(shapes) <= CHUNK:
-        return _price(shapes, machine, constants, residency, clock)
+        return _price(shapes, machine, constants, residency)
     parts = (shapes.part(start, start + CHUNK) for start in range(0, len(shapes), CHUNK))
-    return Times.joined([_price(part, machine, constants, residency, clock) for part in parts])
+    return Times.joined([_price(part, machine, constants, residency) for part in parts])
 
 
-def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency, clock: str) -> Times:
+def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency) -> Times:
     c, hz, sms = constants, machine.clock_hz, machine.sms
     first, second, step = shapes.staged_first, shapes.staged_second, shapes.step
     stage = (_TM * first + _TN * second) * step
@@ -101,7 +100,7 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
     memory = np.where(_SPLIT > 1, split_up[:, None], direct[:, None])
     body = (sm**c.overlap + memory**c.overlap) ** (1 / c.overlap)
     ideal = (2 * shapes.products / (machine.flops_per_clock * hz * sms))[:, None]
-    drop = c.clock_drop * (ideal / body) * (1.0 if clock == "sustained" else body / (body + c.clock_ramp_s))
+    drop = c.clock_drop * (ideal / body) * body / (body + c.clock_ramp_s)
     reduction = np.where(_SPLIT > 1, _reduction_s(shapes, machine, c, moved), 0.0)
     seconds = np.where(
         possible & ((_SPLIT == 1) | (tiles < 2 * sms * _SPLIT)),
