@@ -15,14 +15,15 @@ REQUESTS = 200_000
 
 def main() -> list[Row]:
     rows = []
-    for name in ("dramsim3-hbm2-8gb", "dramsim3-ddr4-3200", "hbm3"):
+    for name in catalog.names("dram"):
         dram = catalog.dram(name)
-        for pattern in ("sequential", "random"):
-            addresses, _ = stream(dram, pattern, REQUESTS)
-            served = serve(dram, addresses)
+        for pattern, reads in (("sequential", 1.0), ("random", 1.0), ("random", 0.67)):
+            addresses, writes = stream(dram, pattern, REQUESTS, reads)
+            served = serve(dram, addresses, writes)
             commands = sum(served.commands.values())
-            taken = cpu_seconds(lambda dram=dram, addresses=addresses: serve(dram, addresses))
-            rows.append(Row(f"{name}, {pattern}, burst by burst", commands / taken, "commands/s", 2e6, "higher"))
+            taken = cpu_seconds(lambda dram=dram, of=addresses, to=writes: serve(dram, of, to))
+            what = f"{name}, {pattern}, {reads:.0%} reads, burst by burst"
+            rows.append(Row(what, commands / taken, "commands/s", 2e6, "higher"))
     dram = catalog.dram("dramsim3-hbm2-8gb")
     program = [Run(tuple(("RD", bank, row) for bank in np.arange(4)), 1000) for row in range(20)]
     exact = execute(dram, program, aggregated=False)

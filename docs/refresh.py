@@ -2,7 +2,8 @@
 
 In a page, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that command prints, and
 what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file. `formats_page.py` makes the table
-of number formats, `surfaces.py` the sampled bandwidths of the chips' memories.
+of number formats, `surfaces.py` the sampled bandwidths of the chips' memories. Behind `<!-- picture: accelsim ... -->`
+stands the picture that the command makes with `--plot`.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = re.compile(r"(<!-- demo:.*?-->\n```text\n).*?(```\n<!-- /demo -->)", re.S)
 OUTPUT = re.compile(r"(<!-- output: accelsim (.*?) -->\n```text\n).*?(```\n<!-- /output -->)", re.S)
+PICTURE = re.compile(r"<!-- picture: accelsim (.*?) -->\n!\[[^\]]*\]\((\S+)\)")
 EMBEDDED = re.compile(r"(<!-- example: (\S+) -->\n).*?(<!-- /example -->)", re.S)
 
 
@@ -37,6 +39,12 @@ def embedded(page: str) -> str:
     return EMBEDDED.sub(fresh, page)
 
 
+def pictures(page: Path) -> None:
+    """Makes the pictures of a page."""
+    for command, name in PICTURE.findall(page.read_text("utf-8")):
+        _output("-m", "accelsim", *command.split(), "--plot", str(page.parent / name))
+
+
 def main() -> None:
     """Runs the examples, the demo and the commands in the pages, each in an empty folder; keeps what they print."""
     _output(str(ROOT / "docs" / "surfaces.py"))
@@ -45,6 +53,7 @@ def main() -> None:
     _output(str(ROOT / "docs" / "formats_page.py"))
     for page in sorted((ROOT / "docs").glob("*.md")):
         page.write_text(embedded(page.read_text("utf-8")), encoding="utf-8")
+        pictures(page)
     readme = ROOT / "README.md"
     demo = _output("-m", "accelsim", "demo").rstrip() + "\n"
     readme.write_text(DEMO.sub(lambda found: found[1] + demo + found[2], readme.read_text("utf-8")), encoding="utf-8")

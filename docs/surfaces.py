@@ -13,9 +13,11 @@ from accelsim.devices.pim.ordinary import host_chip, ordinary
 from accelsim.mapping.gpu.memory import PATTERN, channel
 from accelsim.spec.device import GpuChip
 from accelsim.spec.dram import Dram
+from accelsim.spec.fpga import FpgaPart
 from accelsim.spec.system import System
 from accelsim.timing.dram import kept
 from accelsim.timing.dram.surface import digest, sampled
+from accelsim.timing.fpga.ports import dram
 
 
 def channels() -> dict[str, tuple[Dram, list[str]]]:
@@ -26,8 +28,13 @@ def channels() -> dict[str, tuple[Dram, list[str]]]:
         if isinstance(chip, System) and chip.memory == "replaces":
             chip = host_chip(chip, ordinary(catalog.part(chip)))
         if isinstance(chip, GpuChip):
-            dram = channel(chip.memory)
-            found.setdefault(digest(dram), (dram, []))[1].append(name)
+            memories = [channel(chip.memory)]
+        elif isinstance(chip, FpgaPart):
+            memories = [dram(memory) for memory in (chip.hbm, chip.ddr) if memory is not None]
+        else:
+            continue
+        for memory in memories:
+            found.setdefault(digest(memory), (memory, []))[1].append(name)
     return found
 
 
@@ -39,8 +46,8 @@ def whole(grid: kept.Grid) -> list[list[int]]:
 def main() -> None:
     """Writes the file."""
     lines = []
-    for key, (dram, names) in sorted(channels().items(), key=lambda item: item[1][1]):
-        content = {"of": f"{dram.name}: {', '.join(names)}", PATTERN: whole(sampled(dram, PATTERN))}
+    for key, (memory, names) in sorted(channels().items(), key=lambda item: item[1][1]):
+        content = {"of": f"{memory.name}: {', '.join(names)}", PATTERN: whole(sampled(memory, PATTERN))}
         lines.append(f"{json.dumps(key)}: {json.dumps(content)}")
     kept.shipped_file().write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -302,10 +302,10 @@ def test_the_name_must_be_the_stem(own_chip: Path) -> None:
     [
         (
             'family = "gpuu"',
-            "line 8  family = \"gpuu\"  unknown family: did you mean 'gpu'? Families: gpu, llm-viewer",
+            "line 8  family = \"gpuu\"  unknown family: did you mean 'gpu'? Families: gpu, cpu",
         ),
-        ("", "family  missing: one of gpu, llm-viewer"),
-        ("family = 5", "line 8  family = 5  unknown family. Families: gpu, llm-viewer"),
+        ("", "family  missing: one of gpu, cpu"),
+        ("family = 5", "line 8  family = 5  unknown family. Families: gpu, cpu"),
     ],
 )
 def test_an_unknown_family_lists_the_known(own_chip: Path, new: str, message: str) -> None:

@@ -47,7 +47,7 @@ def calibrate(
         typer.echo(text, nl=False)
     else:
         write_text(out, text)
-    told = record.provenance
+    told = record.fitted
     for what, errors in (("fitted", told.fit), ("held back", told.held)):
         say(
             f"{what}: {errors.rows} rows, {100 * errors.mean:.1f} % off in the mean, {100 * errors.median:.1f} % in "

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from accelsim.results import Run
 
 PICTURES: Final = (".png", ".pdf", ".svg")
-KINDS: Final = ("roofline", "breakdown", "timeline")
+KINDS: Final = ("roofline", "breakdown", "timeline", "commands")
+"""Pictures of a run; "commands" are those of one kernel on a memory that computes."""
 
 
 def check(plot: Path | None, kind: str, export: Path | None) -> None:
@@ -33,7 +34,26 @@ def check(plot: Path | None, kind: str, export: Path | None) -> None:
             raise RequestError(f"{option} {path}: there is no folder {path.parent}")
 
 
-def draw(run: Run, kind: str, path: Path) -> Path:
-    """Writes one picture of a run that took place."""
-    getattr(run.plot, kind)(path)
+def draw(run: Run, kind: str, path: Path, cycles: tuple[float, float] | None = None) -> Path:
+    """Writes one picture of a run that took place; `cycles` is the part of the commands to draw."""
+    if kind == "commands":
+        run.plot.commands(path, cycles=cycles)
+    else:
+        getattr(run.plot, kind)(path)
     return path
+
+
+def cycles_of(text: str | None, kind: str) -> tuple[float, float] | None:
+    """The two cycles of "150:520".
+
+    Raises:
+        RequestError: other text, or a picture that has no such axis.
+    """
+    if text is None:
+        return None
+    if kind != "commands":
+        raise RequestError(f"--plot-cycles {text}: only --plot-kind commands has cycles, not {kind}")
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise RequestError(f"--plot-cycles {text}: expected two rising numbers such as 150:520")
+    return float(first), float(last)

@@ -105,10 +105,15 @@ def operator(
     as_json: JsonOption = False,
     plot: PlotOption = None,
     plot_kind: PlotKindOption = "roofline",
+    plot_cycles: Annotated[
+        str | None,
+        typer.Option("--plot-cycles", metavar="FROM:TO", help="Part of --plot-kind commands, all by default."),
+    ] = None,
     export: ExportOption = None,
 ) -> None:
     """Run one operator on a chip: time, traffic, energy and what bound it."""
     files.check(plot, plot_kind, export)
+    drawn = files.cycles_of(plot_cycles, plot_kind)
     given: dict[str, Any] = {
         "m": m,
         "n": n,
@@ -150,4 +155,4 @@ def operator(
         **dims,
     )
     show(found, "operator", as_json, report.operator_lines(found, chip, dims, time.perf_counter() - since))
-    finish(found, as_json, plot, plot_kind, export)
+    finish(found, as_json, plot, plot_kind, export, drawn)

@@ -102,7 +102,7 @@ ClockOption = Annotated[
 ChipsOption = Annotated[str, typer.Option("--chips", metavar="N|auto", help="Number of chips.")]
 PlotOption = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Write a picture: .png, .pdf or .svg.")]
 PlotKindOption = Annotated[
-    str, typer.Option("--plot-kind", metavar="roofline|breakdown|timeline", help="Which picture --plot writes.")
+    str, typer.Option("--plot-kind", metavar="roofline|breakdown|timeline|commands", help="Picture that --plot writes.")
 ]
 ExportOption = Annotated[
     Path | None,

@@ -16,16 +16,17 @@ from accelsim.graph import parameters
 from accelsim.mapping.gpu.memory import port
 from accelsim.spec.base import Description
 from accelsim.spec.calibration import Calibration
-from accelsim.spec.chip import Chip
+from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.dram import Dram
 from accelsim.spec.faults import unit_at, written
 from accelsim.spec.format import Format
-from accelsim.spec.hbm_pim import HbmPimPart
-from accelsim.spec.ipu import IpuPart, IpuSystem
+from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
+from accelsim.spec.system import System
+from accelsim.spec.tsp import TspPart
 
 Shown = tuple[dict[str, Any], list[RenderableType]]
 """A document for `--json`, and what is printed without it."""
@@ -35,7 +36,7 @@ _PROVENANCE = ("source", "status", "notes", "measured", "derived", "assumed")
 # the columns of `list`: key of the row, heading, canonical unit of the value ("" for text and counts)
 _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
     "arch": (
-        ("name", "name", ""), ("sm_count", "SMs", ""), ("native_pair", "native pair", ""),
+        ("name", "name", ""), ("what", "what", ""), ("sm_count", "SMs", ""), ("native_pair", "native pair", ""),
         ("peak_flops_per_s", "peak", "FLOP/s"), ("memory_bytes", "memory", "B"),
         ("bandwidth_bytes_per_s", "bandwidth", "B/s"), ("status", "status", ""),
     ),
@@ -91,7 +92,7 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     """The rows of `list` for people."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for key, heading, _ in _COLUMNS[kind]:
-        left = key in ("name", "native_pair", "family", "status", "kind", "question", "standard", "timing")
+        left = key in ("name", "what", "native_pair", "family", "status", "kind", "question", "standard", "timing")
         result.add_column(heading, justify="left" if left else "right", no_wrap=key == "name")
     for row in rows:
         result.add_row(*(_cell(row.get(key), unit) for key, _, unit in _COLUMNS[kind]))
@@ -107,14 +108,15 @@ def one_line(record: Chip | Node | Calibration | Dram | Model | Format) -> str:
     if isinstance(record, IpuPart):
         peak = _cell(record.peak_flops_per_s(record.peak[0]), "FLOP/s")
         return f"chip {record.name}: {record.tile.count} tiles, {peak} {' x '.join(record.peak[0].operands)}"
-    if isinstance(record, IpuSystem):
-        return f"system {record.name}: {record.count} x {record.part}, {record.topology}"
+    if isinstance(record, System | ModelSystem):
+        return f"system {record.name}: {_what(record)}"
     if isinstance(record, Model):
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
     if isinstance(record, Calibration):
-        return f"calibration {record.name}: {record.provenance.fit.rows} kernels of {record.library} on {record.chip}"
+        kernels = f"{record.provenance.fit.rows} timed" if record.provenance else "not timed"
+        return f"calibration {record.name}: {kernels}, kernels of {record.library} on {record.chip}"
     if isinstance(record, Dram):
         return f"DRAM {record.name}: {record.standard}, {_cell(record.peak_bytes_per_s, 'B/s')}"
     if isinstance(record, Format):
@@ -141,8 +143,9 @@ def chip(record: Chip) -> Shown:
         parts.append(peaks)
         document["achieved_bandwidth"], achieved = _achieved(record)
         parts += achieved
-    if isinstance(record, HbmPimPart):
-        document["figures"], tables = published.hbm_pim(record)
+    figures, tables = published.shown(record)
+    if figures:
+        document["figures"] = figures
         parts += tables
     return document, parts
 
@@ -251,8 +254,17 @@ def _cell(value: Any, unit: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _what(record: Chip) -> str:
+    """Parts of a system, and the host that it names; the family of anything else."""
+    if isinstance(record, System):
+        return f"{record.count} x {record.part} beside {record.host}"
+    return f"{record.count} x {record.part}" if isinstance(record, ModelSystem) else record.family
+
+
 def _chip_row(record: Chip) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": record.name, "family": record.family, "sm_count": None, "native_pair": None}
+    row: dict[str, Any] = {
+        "name": record.name, "family": record.family, "what": _what(record), "sm_count": None, "native_pair": None,
+    }  # fmt: skip
     if isinstance(record, GpuChip):
         native = (record.native.activations, record.native.weights)
         peak = _native_peak(record)
@@ -266,6 +278,16 @@ def _chip_row(record: Chip) -> dict[str, Any]:
             "peak_flops_per_s": record.peak_flops_per_s(rate),
             "memory_bytes": record.tile.count * record.tile.sram_bytes,
             "bandwidth_bytes_per_s": record.sram_bytes_per_s,
+            "status": record.status,
+        }
+    elif isinstance(record, TspPart):
+        best = max(record.peak, key=record.peak_flops_per_s)
+        return {
+            **row,
+            "native_pair": " x ".join(best.operands),
+            "peak_flops_per_s": record.peak_flops_per_s(best),
+            "memory_bytes": record.capacity_bytes,
+            "bandwidth_bytes_per_s": record.sram_bytes_per_clock * record.clock.core.frequency_hz,
             "status": record.status,
         }
     elif isinstance(record, LlmViewerChip):
@@ -292,8 +314,8 @@ def _calibration_row(record: Calibration) -> dict[str, Any]:
         "name": record.name,
         "chip": record.chip,
         "library": record.library,
-        "rows": record.provenance.fit.rows,
-        "held_mean": record.provenance.held.mean,
+        "rows": record.provenance.fit.rows if record.provenance else 0,
+        "held_mean": record.provenance.held.mean if record.provenance else None,
         "status": record.status,
     }
 

@@ -91,7 +91,9 @@ def _times(run: Run, found: Digest) -> Iterator[str]:
         yield line(
             "time per output token",
             show(summary["time_per_output_token_s"], "s"),
-            of_peak(last.bytes_per_s, found.peak_bytes_per_s, "B/s"),
+            of_peak(last.bytes_per_s, found.peak_bytes_per_s, "B/s")
+            if last.bytes_per_s
+            else of_peak(last.flops_per_s, found.peak_flops_per_s, "FLOP/s"),
             _bound(last),
         )
     yield line(
@@ -124,7 +126,8 @@ def _expensive(run: Run, found: Digest) -> Iterator[str]:
     head = (f"{what} ({per})", "", "time", "share", "bound", "achieved")
     rows = [(*head, *(("by", "host takes", "pim takes") if placed else ()), "priced by", "status")]
     for row in found.expensive:
-        rate = ("achieved_flops_per_s", "FLOP/s") if row["bound"] in _ARITHMETIC else ("achieved_bytes_per_s", "B/s")
+        computes = row["bound"] in _ARITHMETIC or not row["achieved_bytes_per_s"]  # on chips that keep all on the chip
+        rate = ("achieved_flops_per_s", "FLOP/s") if computes else ("achieved_bytes_per_s", "B/s")
         rows.append(
             (
                 row["name"],

@@ -168,11 +168,18 @@ def show(found: Run, command: str, as_json: bool, lines: Any) -> None:
         typer.echo("\n".join(lines))
 
 
-def finish(found: Run, as_json: bool, plot: Path | None, kind: str, export: Path | None) -> None:
+def finish(
+    found: Run,
+    as_json: bool,
+    plot: Path | None,
+    kind: str,
+    export: Path | None,
+    cycles: tuple[float, float] | None = None,
+) -> None:
     """Files that were asked for, and the exit code of a run that could not take place."""
     written = list(found.write(export)) if export else []
     if plot and found.ok:
-        written.append(files.draw(found, kind, plot))
+        written.append(files.draw(found, kind, plot, cycles))
     for path in written:
         typer.echo(f"  wrote {path}", err=as_json)
     if plot and not found.ok:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from accelsim.validation import gpu, pim, published
 
 
+Family = Literal["gpu", "pim", "ipu", "fpga", "tsp"]
+
+
 @app.command()
 def validate(
     *,
     family: Annotated[
-        Literal["gpu", "pim", "ipu", "fpga", "tsp"],
-        typer.Option(help="Which figures; attention and the like of GPUs: docs/validation.md."),
-    ],
+        Family | None,
+        typer.Option(help="Whose figures; all that need no tables if not given.", show_default=False),
+    ] = None,
     tables: Annotated[
         Path | None,
         typer.Option(help="With gpu: the folder of measured tables (tests/validation/README.md).", show_default=False),
@@ -31,12 +34,19 @@ def validate(
     if family == "gpu":
         _gpu(tables, as_json)
         return
-    found = import_module(f"accelsim.validation.{family}").rows()
+    families = tuple(name for name in get_args(Family) if name != "gpu") if family is None else (family,)
+    found = {name: import_module(f"accelsim.validation.{name}").rows() for name in families}
     if as_json:
-        document = _cycles_document if family == "pim" else _document
-        print_json("validate", {"family": family, "rows": [document(row) for row in found]})
+        documents = [
+            {"family": name, **(_cycles_document if name == "pim" else _document)(row)}
+            for name, rows in found.items()
+            for row in rows
+        ]
+        print_json("validate", {"family": family or "all", "rows": documents})
         return
-    console().print(_cycles_table(found) if family == "pim" else _table(found))
+    printed = [(_cycles_table if name == "pim" else _table)(rows) for name, rows in found.items()]
+    titles = [f"{name}\n" if family is None else "" for name in families]
+    console().print("\n\n".join(title + table for title, table in zip(titles, printed, strict=True)))
 
 
 def _gpu(folder: Path | None, as_json: bool) -> None:

@@ -1,24 +1,15 @@
-"""Which device brings which description to life."""
+"""Which device brings which description to life.
+
+A family is imported when a description of it is met: all of them together take longer to load than a run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from accelsim import catalog
 from accelsim.devices.base import Device
-from accelsim.devices.fpga import Fpga
-from accelsim.devices.fpga import resized as fpga_resized
-from accelsim.devices.gpu import Gpu
-from accelsim.devices.ipu import Ipu
-from accelsim.devices.ipu import resized as ipu_resized
-from accelsim.devices.pim.aim import Aim
-from accelsim.devices.pim.base import KernelDevice
-from accelsim.devices.pim.hbm_pim import HbmPim
-from accelsim.devices.pim.system import PimSystem
-from accelsim.devices.pim.upmem import Upmem
-from accelsim.devices.tsp import Tsp
-from accelsim.devices.tsp import sized as tsp_sized
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph
@@ -36,6 +27,9 @@ from accelsim.spec.tsp import TspPart, TspSystem
 from accelsim.spec.tsp import lone as lone_tsp
 from accelsim.spec.upmem import UpmemPart
 
+if TYPE_CHECKING:
+    from accelsim.devices.pim.base import KernelDevice
+
 
 def kernel_device(system: System, part: object, format_: str | None = None) -> KernelDevice:
     """The device that runs single kernels on the parts of a system.
@@ -49,10 +43,16 @@ def kernel_device(system: System, part: object, format_: str | None = None) -> K
         RequestError: a part of a family that has no such device.
     """
     if isinstance(part, AimPart):
+        from accelsim.devices.pim.aim import Aim
+
         return Aim(system, part)
     if isinstance(part, HbmPimPart):
+        from accelsim.devices.pim.hbm_pim import HbmPim
+
         return HbmPim(system, part)
     if isinstance(part, UpmemPart):
+        from accelsim.devices.pim.upmem import Upmem
+
         return Upmem(system, part, format_)
     raise RequestError(f"{getattr(part, 'name', part)}: no device runs kernels on parts of this family")
 
@@ -82,6 +82,8 @@ def device_for(
         RequestError: a description of a family that has no device, or that takes no columns or conditions.
     """
     if isinstance(chip, GpuChip):
+        from accelsim.devices.gpu import Gpu
+
         return Gpu(chip, bits, columns, streams, conditions)
     if conditions is not None and conditions != Conditions():
         raise RequestError(
@@ -93,24 +95,30 @@ def device_for(
             f"{', '.join(columns)}: run the points one by one, with overrides"
         )
     if isinstance(chip, System):
+        from accelsim.devices.pim.system import PimSystem
+
         part = catalog.part(chip)
 
         def memory(count: int) -> KernelDevice:
             return kernel_device(chip if count == chip.count else chip.with_({"count": count}), part, weights)
 
         return PimSystem(chip, part, memory, bits, streams)
-    if isinstance(chip, IpuPart):
-        return Ipu(lone(chip), chip, bits, horizon)
-    if isinstance(chip, IpuSystem):
-        return Ipu(chip, _part(chip, IpuPart, "IPU"), bits, horizon)
-    if isinstance(chip, FpgaPart):
-        return Fpga(chip, None, horizon)
-    if isinstance(chip, FpgaSystem):
+    if isinstance(chip, IpuPart | IpuSystem):
+        from accelsim.devices.ipu import Ipu
+
+        ipus = lone(chip) if isinstance(chip, IpuPart) else chip
+        return Ipu(ipus, chip if isinstance(chip, IpuPart) else _part(chip, IpuPart, "IPU"), bits, horizon)
+    if isinstance(chip, FpgaPart | FpgaSystem):
+        from accelsim.devices.fpga import Fpga
+
+        if isinstance(chip, FpgaPart):
+            return Fpga(chip, None, horizon)
         return Fpga(_part(chip, FpgaPart, "FPGA overlay"), chip, horizon)
-    if isinstance(chip, TspPart):
-        return Tsp(lone_tsp(chip), chip, horizon)
-    if isinstance(chip, TspSystem):
-        return Tsp(chip, _part(chip, TspPart, "TSP"), horizon)
+    if isinstance(chip, TspPart | TspSystem):
+        from accelsim.devices.tsp import Tsp
+
+        tsps = lone_tsp(chip) if isinstance(chip, TspPart) else chip
+        return Tsp(tsps, chip if isinstance(chip, TspPart) else _part(chip, TspPart, "TSP"), horizon)
     raise RequestError(f"{getattr(chip, 'name', chip)}: no device serves a description of this family")
 
 
@@ -141,10 +149,16 @@ def resized(chip: Chip, chips: int | str, first: Graph, horizon: Horizon | None)
     if isinstance(chip, IpuPart):
         raise RequestError(f"chips = {chips!r}: {chip.name} is one chip; name a system of them, such as ipu-mk2-8")
     if isinstance(chip, IpuSystem):
+        from accelsim.devices.ipu import resized as ipu_resized
+
         return ipu_resized(chip, chips, first, horizon)
     if isinstance(chip, FpgaPart | FpgaSystem):
+        from accelsim.devices.fpga import resized as fpga_resized
+
         return fpga_resized(chip, chips, first, horizon.cache_bytes if horizon else 0.0)
     if isinstance(chip, TspSystem):
+        from accelsim.devices.tsp import sized as tsp_sized
+
         return tsp_sized(chip, chips, horizon)
     what = "the number of parts is the system's count" if isinstance(chip, System) else "runs over several GPUs are"
     levers = ("overrides: count",) if isinstance(chip, System) else ("chips = 1",)

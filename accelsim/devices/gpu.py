@@ -1,10 +1,10 @@
-"""The GPU as a device: its description, the resources it offers, and how it maps operators."""
+"""A GPU (or a CPU) as a device: its description, the resources it offers, and how it maps operators."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, price
 from accelsim.graph.numbers import Number
@@ -13,19 +13,19 @@ from accelsim.mapping.gpu.figures import GpuFigures
 from accelsim.mapping.gpu.library import CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
-from accelsim.mapping.gpu.power import SERVES, flop_j, known, parted
+from accelsim.mapping.gpu.power import SERVES, flop_j, parted, supply
 from accelsim.mapping.gpu.resources import L2, MEMORY, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
 from accelsim.spec.calibration import Conditions
-from accelsim.spec.device import Figures, GpuChip
+from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 
 _TERMS: Mapping[str, str] = {"compute": TENSOR, "vector": VECTOR, "cache": L2, "memory": MEMORY}
 
 
 class Gpu:
-    """One GPU.
+    """One GPU or CPU.
 
     Args:
         chip: its description.
@@ -36,8 +36,6 @@ class Gpu:
         conditions: library, residency and clock of the kernels.
     """
 
-    family = "gpu"
-
     def __init__(
         self,
         chip: GpuChip,
@@ -47,6 +45,7 @@ class Gpu:
         conditions: Conditions | None = None,
     ) -> None:
         self.chip = chip
+        self.family: str = chip.family
         self.figures = GpuFigures(chip, columns or {})
         self._mapper = GpuMapper(chip, bits, streams, conditions)
         self._tensor = {
@@ -54,7 +53,7 @@ class Gpu:
             for row in chip.peak
             if row.sparsity == "dense"
         }
-        self._drawn = known(chip).board.drawn
+        self._drawn = supply(chip).drawn
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -115,10 +114,10 @@ class Gpu:
         """
         name, state = parted(event)
         if name in self._tensor:
-            component, resource, joules = "tensor", TENSOR, flop_j(self._tensor[name]) * state
-        else:
-            component, resource, figure = SERVES[name]
-            joules = self.figures[figure] * state
+            spent = flop_j(self._tensor[name]) * state
+            return EventCost("tensor", TENSOR, spent, (self._drawn - 1) * spent)
+        component, resource, figure = SERVES[name]
+        joules = self.figures[figure] * state
         return EventCost(component, resource, joules, (self._drawn - 1) * joules)
 
     def roofs(self, events: Iterable[str]) -> Mapping[str, float]:
@@ -143,15 +142,4 @@ class Gpu:
         if path == CALIBRATED:
             record = self._mapper.library.calibration
             return [(path, record.source, record.status)]
-        *tables, key = path.split(".")
-        table: Any = self.chip
-        for part in tables:
-            table = getattr(table, part)
-        found = getattr(table, key, None)
-        if isinstance(found, tuple):
-            return [(f"{path}.{i}", row.source, row.status) for i, row in enumerate(found)]
-        if isinstance(found, Figures):
-            keys = (*found.measured, *found.derived, *found.assumed)
-            weakest = max([found.status, *map(found.status_of, keys)], key=STATUSES.index)
-            return [(path, found.source, weakest)]
-        return [(path, table.source, table.status_of(key))]
+        return provenance.constant(self.chip, path)

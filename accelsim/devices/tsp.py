@@ -11,13 +11,14 @@ from accelsim.devices.base import EventCost, Priced
 from accelsim.errors import RequestError
 from accelsim.graph.counts import count
 from accelsim.graph.numbers import Number, maximum
-from accelsim.graph.operator import MATRIX_KINDS, Graph, Operator
+from accelsim.graph.operator import MATRIX_KINDS, Graph, Operator, Role
 from accelsim.mapping.horizon import Horizon
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.mapping.tsp.layout import Layout, smallest
+from accelsim.mapping.tsp.layout import layout as place_all
 from accelsim.mapping.tsp.pairs import event, resolve
 from accelsim.mapping.tsp.plan import TspMapper
-from accelsim.mapping.tsp.resources import CONVERT, LOCAL, MXM, SRAM, STREAM, VXM
+from accelsim.mapping.tsp.resources import CONVERT, GLOBAL, LOCAL, MXM, SRAM, STREAM, VXM
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.tsp import TspPart, TspSystem
 
@@ -50,8 +51,11 @@ class Tsp:
         self._peaks = {event(row): row for row in part.peak}
 
     def misfit(self, first: Graph) -> Infeasible | None:
-        """Why the layers do not fit the nodes."""
+        """Why the layers of a run, or the operands of an operator, do not fit the nodes."""
         found = self._mapper.layout()
+        if found is None:
+            cache = sum(float(t.bytes) for _, op in first for t in op.inputs if t.role is Role.KV_CACHE)
+            found = place_all(self.system, self.part, Horizon(1, 1, first, cache))
         return found if isinstance(found, Infeasible) else None
 
     @property
@@ -142,6 +146,7 @@ class Tsp:
             "memory": EventCost("memory", SRAM, energy.sram_j_per_byte),
             "stream": EventCost("register", STREAM, energy.stream_j_per_byte),
             "link": EventCost("link", LOCAL, energy.link_j_per_byte),
+            "global": EventCost("link", GLOBAL, energy.link_j_per_byte),
         }[event]
 
     def roofs(self, events: Iterable[str]) -> Mapping[str, float]:

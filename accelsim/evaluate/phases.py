@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -56,7 +57,7 @@ class Passes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Work:
     """A model and a request with every name resolved; batch and lengths may be columns of design points."""
 
@@ -76,6 +77,11 @@ class Work:
 
     def prefill(self) -> Graph:
         """The pass over the prompt."""
+        return self._prefill
+
+    @cached_property
+    def _prefill(self) -> Graph:
+        """Built once: capacity, placement, the device and the evaluation all ask for it."""
         graph = build.prefill(
             self.model,
             batch=self.batch,

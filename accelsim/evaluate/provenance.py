@@ -9,14 +9,13 @@ from typing import Any
 from accelsim import catalog
 from accelsim.mapping.gpu.library import CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
-from accelsim.mapping.kernel import Kernel
+from accelsim.mapping.kernel import PART, Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
 from accelsim.spec.calibration import Calibration
 from accelsim.spec.device import Conversion, GpuChip, Narrowing, Peak
 from accelsim.spec.faults import unit_at
 from accelsim.spec.ipu import AmpPeak
 
-PART = "part."
 _PROVENANCE = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
 
 

@@ -13,7 +13,7 @@ from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip, Native
 from accelsim.spec.format import Format
 from accelsim.spec.format.mixture import MixtureFormat
-from accelsim.spec.fpga import FpgaPart
+from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.system import System
@@ -46,14 +46,15 @@ def formats_of(
     if isinstance(chip, LlmViewerChip):
         raise RequestError(
             f"{chip.name} carries only the figures of LLM-Viewer: use convention llm-viewer with fidelity roofline, "
-            "or a chip of family gpu from `accelsim list arch`"
+            "or a chip of family gpu or cpu from `accelsim list arch`"
         )
     native = native_of(chip)
 
+    part = described(chip) if isinstance(chip, FpgaPart | FpgaSystem) else None
+
     def weight_format(name: Name | Format) -> Format:
-        part = described(chip)
-        own_ = mixture_format(part, name) if isinstance(part, FpgaPart) and isinstance(name, str) else None
-        return own_ or catalog.format_(name)
+        mixed = mixture_format(part, name) if isinstance(part, FpgaPart) and isinstance(name, str) else None
+        return mixed or catalog.format_(name)
 
     own = weight_format(native.weights)
     chosen = weight_format(weights or own)
@@ -77,8 +78,8 @@ def native_of(chip: Chip) -> Native:
     part = described(chip)
     if not isinstance(part, GpuChip | IpuPart | FpgaPart | TspPart):
         raise RequestError(
-            f"{chip.name}: models run on chips of the families gpu, ipu, tsp and fpga, and on systems of memories that "
-            "compute beside a host, such as gddr6-aim-32ch; see `accelsim list arch`"
+            f"{chip.name}: models run on chips of the families gpu, cpu, ipu, tsp and fpga, and on systems of memories "
+            "that compute beside a host, such as gddr6-aim-32ch; see `accelsim list arch`"
         )
     return part.native
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from accelsim.graph.operator import Operator
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+PART: Final = "part."
+"""Begins the dotted paths under which a kernel quotes figures of the memory that computes, not of its host."""
 
 
 @dataclass(frozen=True, slots=True)

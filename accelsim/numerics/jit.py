@@ -1,8 +1,8 @@
 """Compiled kernels: numba on first use, none at all with ACCELSIM_NUMBA=0.
 
-A kernel and the helpers that it calls share one source file, because numba's cache watches only a kernel's own. Helpers
-are plain functions, too, and are compiled with the kernel. A digest of the files of kernels beside it stands in the
-cache as well, for constants that they share.
+A kernel and the helpers that it calls stand in one source file or in files of kernels (`*_kernels.py`) of one folder.
+Helpers are plain functions, too, and are compiled with the kernel. numba's cache watches only a kernel's own file, so
+that a digest of the files of kernels beside it stands in the cache as well.
 Where no cache can be read or written, kernels are compiled anew in each process, and a warning says so once.
 """
 
@@ -15,8 +15,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Hashable
+from functools import cache, lru_cache
 from inspect import isfunction
 from pathlib import Path
 from pickle import UnpicklingError
@@ -25,6 +25,8 @@ from typing import Any, Final
 
 _log: Final = logging.getLogger(__name__)
 
+_PATIENCE: Final = 100
+"""Calls for equal rules that are not worth numba's start."""
 _BROKEN: Final = (OSError, EOFError, UnpicklingError, ValueError)
 """What reading or writing a cache may raise: no space, no permission, a file that was cut off."""
 
@@ -35,6 +37,25 @@ def enabled() -> bool:
 
 
 @cache
+def worthwhile(rules: Hashable, asked: bool | None = None) -> bool:
+    """Whether to go by the compiled functions, which numba's own start of a second delays.
+
+    Args:
+        rules: what the work is for; calls with equal rules are counted together.
+        asked: True or False decide; None leaves it to the number of calls so far.
+    """
+    if asked is not None:
+        return asked and enabled()
+    calls = _calls(rules)
+    calls[0] += 1
+    return calls[0] > _PATIENCE and enabled()
+
+
+@lru_cache(maxsize=32)
+def _calls(rules: Hashable) -> list[int]:
+    return [0]
+
+
 def compiled(function: Callable[..., Any], *, allocates: bool = True) -> Callable[..., Any]:
     """The compiled form of a function; the first call of each signature compiles, or reads the cache.
 
@@ -70,17 +91,23 @@ def _sources(folder: Path) -> str:
 
 
 def _linked(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function with compiled forms of the functions of its module that it calls."""
+    """The same function with compiled forms of the functions that it calls, of its module and of kernels beside it."""
     assert isinstance(function, FunctionType)
     known = function.__globals__
     called = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
     own = {name: known[name] for name in called if isfunction(known.get(name))}
-    helpers = {name: _helper(other) for name, other in own.items() if other.__module__ == function.__module__}
+    helpers = {name: _helper(other) for name, other in own.items() if _beside(other, function)}
     if not helpers:
         return function
     made = FunctionType(function.__code__, known | helpers, function.__name__, function.__defaults__)
     made.__module__, made.__qualname__ = function.__module__, function.__qualname__
     return made
+
+
+def _beside(other: FunctionType, function: FunctionType) -> bool:
+    """Whether a function is of the same file, or of another file of kernels of the folder."""
+    (folder, _, file), (own, _, _) = other.__module__.rpartition("."), function.__module__.rpartition(".")
+    return other.__module__ == function.__module__ or (folder == own and file.endswith("_kernels"))
 
 
 @cache

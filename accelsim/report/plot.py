@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from accelsim.errors import RequestError
-from accelsim.report import breakdown, roofline, style, timeline
+from accelsim.report import breakdown, commands, roofline, style, timeline
 from accelsim.results import Run
 
 
@@ -52,6 +52,19 @@ class Plots:
         """
         with style.look():
             return self._done(timeline.draw(self._run, phase, max_rows), path)
+
+    def commands(self, path: str | Path | None = None, *, cycles: tuple[float, float] | None = None) -> Figure:
+        """What the first channel of a memory that computes is told by one kernel, bank by bank, under its modes.
+
+        Args:
+            path: where to write it.
+            cycles: from which cycle to which; all by default.
+
+        Raises:
+            RequestError: a run that is not one kernel on HBM-PIM or GDDR6-AiM; cycles beyond it.
+        """
+        with style.look():
+            return self._done(commands.draw(self._run, cycles), path)
 
     def _done(self, made: Figure, path: str | Path | None) -> Figure:
         if path is not None:

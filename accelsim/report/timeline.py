@@ -106,7 +106,7 @@ def _colours(passes: Iterable[list[Stage]]) -> tuple[dict[str, str], dict[str, s
     for found in passes:
         whole = sum(stage.repeat * stage.period_ps for stage in found)
         for stage in found:
-            for name, (start, end) in _kernels(stage).items():
+            for name, start, end in _kernels(stage):
                 spent[name] = spent.get(name, 0.0) + stage.repeat * (end - start) / whole
     ranked = sorted(spent, key=lambda name: -spent[name])
     own = ranked if len(ranked) <= len(style.SERIES) else ranked[:_NAMED]
@@ -116,13 +116,24 @@ def _colours(passes: Iterable[list[Stage]]) -> tuple[dict[str, str], dict[str, s
     return colours, labels | ({f"other ({len(ranked) - len(own)})": style.GREY} if len(ranked) > len(own) else {})
 
 
-def _kernels(stage: Stage) -> dict[str, tuple[int, int]]:
-    """First and last moment at which each kernel keeps any resource busy."""
-    spans: dict[str, tuple[int, int]] = {}
-    for row in stage.rows:
+def _kernels(stage: Stage) -> list[tuple[str, int, int]]:
+    """First and last moment at which each kernel keeps any resource busy.
+
+    A name that comes back after others have run from beginning to end (a layer that is there twice) is a kernel of its
+    own.
+    """
+    spans: list[tuple[str, int, int]] = []
+    last: dict[str, int] = {}
+    for row in sorted(stage.rows, key=lambda row: row["start_ps"]):
         for name in row["name"].split(" | "):
-            start, end = spans.get(name, (row["start_ps"], row["end_ps"]))
-            spans[name] = min(start, row["start_ps"]), max(end, row["end_ps"])
+            index = last.get(name)
+            if index is not None and not any(
+                start >= spans[index][2] and end <= row["start_ps"] for _, start, end in spans[index + 1 :]
+            ):
+                spans[index] = name, spans[index][1], max(spans[index][2], row["end_ps"])
+            else:
+                last[name] = len(spans)
+                spans.append((name, row["start_ps"], row["end_ps"]))
     return spans
 
 
@@ -137,7 +148,7 @@ def _panel(axes: Axes, found: list[Stage], names: list[str], rate: dict[str, flo
     full: list[tuple[Rectangle, str]] = []
     for stage in found:
         shift = origin + stage.hidden_ps
-        for kernel, (start, end) in _kernels(stage).items():
+        for kernel, start, end in _kernels(stage):
             full.append((_box(start - shift, end - shift, 0, 1.0, scale), colours[kernel]))
         for row in stage.rows:
             if row["resource"] not in line:

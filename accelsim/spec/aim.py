@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 
 from accelsim.spec.base import Count, Description, EnergyPerByte, Name, Power, Size, Time, powers_of_two
 from accelsim.spec.device import Figures
+from accelsim.spec.published import Published
+from accelsim.units import PS_PER_S
 
 Cycles = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -198,3 +200,29 @@ class AimPart(Description):
     timing: AimTiming
     controller: AimController
     power: AimPower
+    published: tuple[Published, ...] = ()
+
+    @property
+    def flops_per_s(self) -> float:
+        """Arithmetic of one package: every lane of every bank a multiply-accumulate, 2 FLOP, per column command."""
+        o = self.organization
+        return o.channels * o.banks_per_channel * o.lanes * 2 / self._seconds(self.timing.nCCDL)
+
+    @property
+    def internal_bytes_per_s(self) -> float:
+        """What the units of one package read from their banks."""
+        o = self.organization
+        return o.channels * o.banks_per_channel * o.access_bytes / self._seconds(self.timing.nCCDL)
+
+    @property
+    def external_bytes_per_s(self) -> float:
+        """What the pins of one package carry: an access of each channel per `nBL`."""
+        return self.organization.channels * self.organization.access_bytes / self._seconds(self.timing.nBL)
+
+    @property
+    def capacity_bytes(self) -> float:
+        """Banks of one package."""
+        return float(self.organization.channels * self.organization.channel_bytes)
+
+    def _seconds(self, cycles: int) -> float:
+        return cycles * self.timing.tCK_ps / PS_PER_S

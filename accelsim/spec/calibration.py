@@ -128,9 +128,9 @@ class Calibration(Description):
         name: chip and library; also the file's stem.
         chip: whose kernels were timed.
         library: name and version of the kernels, such as trtllm-1.3.
-        default_for: generations of chips whose runs take these constants where nothing fits them better.
+        default_for: families or generations of chips whose runs take these constants where nothing fits them better.
         gemm: constants of matrix products in 16-bit formats.
-        provenance: of `gemm`.
+        provenance: of `gemm`; none where nobody timed the kernels.
         format: other pairs of formats.
         power: of the board, where it was logged.
     """
@@ -140,9 +140,20 @@ class Calibration(Description):
     library: Name
     default_for: tuple[str, ...] = ()
     gemm: GemmConstants
-    provenance: Fit
+    provenance: Fit | None = None
     format: tuple[FormatConstants, ...] = ()
     power: Board | None = None
+
+    @property
+    def fitted(self) -> Fit:
+        """Provenance of constants that were fitted.
+
+        Raises:
+            RequestError: nobody timed these kernels.
+        """
+        if self.provenance is None:
+            raise RequestError(f"calibration {self.name}: its constants were fitted to nothing ({self.source})")
+        return self.provenance
 
     def constants(self, activation: str, weight: str) -> GemmConstants:
         """Those of a pair of formats; the 16-bit ones where the pair has none of its own."""

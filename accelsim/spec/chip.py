@@ -47,6 +47,7 @@ FAMILIES: dict[
     | type[FpgaSystem],
 ] = {
     "gpu": GpuChip,
+    "cpu": GpuChip,
     "llm-viewer": LlmViewerChip,
     "gddr6-aim": AimPart,
     "hbm-pim": HbmPimPart,

@@ -1,7 +1,7 @@
-"""A GPU as its description gives it: units, memories, links, power and energy per event.
+"""A GPU or CPU as its description gives it: units, memories, links, power and energy per event.
 
 Rates are per clock and per SM unless the name says otherwise; the clock is `clock.sm.frequency`.
-An AMD compute unit is called SM here as well. `arch/README.md` is the dictionary of the keys.
+An AMD compute unit and the core of a CPU are called SM here as well. `arch/README.md` is the dictionary of the keys.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class StreamingMultiprocessor(Figures):
         operand_sharing: tiles that share one fetched copy of the second operand: 2 for the two-SM matrix
             instructions of Blackwell and the cluster multicast of Hopper, otherwise 1.
         operand_reads: times that a staged operand byte is read from shared memory by the matrix unit.
+        tile_rows: rows that its matrix unit computes at least; fewer are padded to them.
     """
 
     count: Count
@@ -117,6 +118,7 @@ class StreamingMultiprocessor(Figures):
     l2_port_bytes_per_clock: BytesPerClock = Field(alias="l2_port")
     operand_sharing: Annotated[int, Field(ge=1, le=2)]
     operand_reads: Annotated[float, Field(ge=1, le=4)]
+    tile_rows: Annotated[int, Field(ge=1, le=16)] = 16
 
 
 class Peak(Figures):
@@ -238,9 +240,9 @@ class Memory(Figures):
     the bandwidth. `stacks` and `pins` describe how that comes about.
 
     Attributes:
-        standard: JEDEC name in lower case (hbm2, hbm2e, hbm3, hbm3e, gddr6, gddr6x), or the path of a DRAM sheet.
-        stacks: HBM stacks, or GDDR devices.
-        pins: data pins of one stack or device.
+        standard: JEDEC name in lower case (hbm2, hbm2e, hbm3, hbm3e, gddr6, gddr6x, ddr4), or the path of a DRAM sheet.
+        stacks: HBM stacks, GDDR devices, or channels of DIMMs.
+        pins: data pins of one stack, device or channel.
         pin_rate_bytes_per_s: what one pin moves, "5.2 Gbit/s".
         bandwidth_bytes_per_s: peak of all channels.
     """
@@ -294,10 +296,10 @@ class Energy(Figures):
 
 
 class GpuChip(Description):
-    """A GPU: SMs with matrix and vector units behind a shared L2 cache and one device memory."""
+    """A GPU: SMs with matrix and vector units behind a shared L2 cache and one device memory; or a CPU likewise."""
 
     name: Name
-    family: Literal["gpu"]
+    family: Literal["gpu", "cpu"]
     generation: str
     reference_clock: Literal["sm"]
     native: Native

@@ -31,15 +31,22 @@ def faults_of(
     lines = key_lines(text) if text else {}
     details = error.errors(include_url=False)
     meant = _meant(details, record, raw)
+    paths = [_path(detail, raw) for detail in details]
     found: dict[tuple[str, str], Fault] = {}
-    for detail in details:
-        path = _path(detail, raw)
+    for detail, path in zip(details, paths, strict=True):
         if detail["type"] == "missing" and path in meant:
             continue  # the misspelt key beside it says so already
+        if detail["type"] == "too_short" and any(len(inside) > len(path) == _shared(path, inside) for inside in paths):
+            continue  # elements with faults were not counted
         value = written(_follow(raw, path)[0])
         fault = Fault(dotted(path), _sentence(detail, path, record), value, line_of(lines, path))
         found.setdefault((fault.path, fault.problem), fault)
     return tuple(sorted(found.values(), key=lambda fault: fault.line))
+
+
+def _shared(path: Path, other: Path) -> int:
+    """How many parts two paths begin with alike."""
+    return next((at for at, (one, two) in enumerate(zip(path, other, strict=False)) if one != two), len(path))
 
 
 def dotted(path: Path) -> str:

@@ -5,11 +5,11 @@ Cycles are of `clock.kernel`. `arch/README.md` is the dictionary of the keys.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from accelsim.spec.assembly import Assembly
 from accelsim.spec.base import (
     Bandwidth,
     Count,
@@ -381,7 +381,7 @@ class FpgaPart(Description):
 Topology = Literal["ring", "line", "mesh"]
 
 
-class FpgaSystem(Description):
+class FpgaSystem(Assembly):
     """Equal boards that share each layer.
 
     Attributes:
@@ -410,13 +410,6 @@ class FpgaSystem(Description):
     def steps(self) -> int:
         """Messages one after the other until every board has what all the others had."""
         return min(1, self.count - 1) if self.topology == "mesh" else self.count - 1
-
-    def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
-        """The same system with other values; keys that it does not have itself are figures of its part."""
-        given = {**(overrides or {}), **more}
-        own = {key: value for key, value in given.items() if key.split(".")[0] in type(self).model_fields}
-        rest = {key: value for key, value in given.items() if key not in own}
-        return super().with_({**own, "changes": {**self.changes, **rest}} if rest else own)
 
     def __hash__(self) -> int:
         return hash((self.name, self.part, self.count, self.topology, tuple(self.changes)))

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from accelsim.spec.base import Count, Description, EnergyPerByte, EnergyPerOp, Name, Power, Size, Sourced, powers_of_two
 from accelsim.spec.device import Figures
+from accelsim.spec.published import Published
 
 Cycles = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -249,21 +250,6 @@ class HbmPimEnergy(Figures):
     register_j_per_byte: EnergyPerByte = Field(alias="register")
     refresh_j: EnergyPerOp = Field(alias="refresh")
     background_w: Power = Field(alias="background")
-
-
-class Published(Sourced):
-    """What somebody has printed about the part, beside which ours is shown; descriptive.
-
-    Attributes:
-        what: the figure in words.
-        value: as printed, with its unit.
-        follows: the figure of this description that it is held against: "compute" (FLOP/s), "internal" (B/s inside
-            the banks), "external" (B/s at the pins) or "capacity" (bytes, PIM and plain), each of one stack.
-    """
-
-    what: str
-    value: str
-    follows: Literal["compute", "internal", "external", "capacity"]
 
 
 class HbmPimPart(Description):

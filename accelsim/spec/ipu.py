@@ -6,11 +6,11 @@ Rates are per clock and per tile unless the name says otherwise; the clock is `c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from accelsim.spec.assembly import Assembly
 from accelsim.spec.base import (
     Bandwidth,
     BytesPerClock,
@@ -200,7 +200,7 @@ class IpuPart(Description):
 Topology = Literal["line", "ring", "ladder", "mesh"]
 
 
-class IpuSystem(Description):
+class IpuSystem(Assembly):
     """Equal IPUs and how a model lies on them.
 
     Attributes:
@@ -231,13 +231,6 @@ class IpuSystem(Description):
     def groups(self) -> int:
         """Groups of chips that work together."""
         return self.count // self.tensor_parallel
-
-    def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
-        """The same system with other values; keys that it does not have itself are figures of its part."""
-        given = {**(overrides or {}), **more}
-        own = {key: value for key, value in given.items() if key.split(".")[0] in type(self).model_fields}
-        rest = {key: value for key, value in given.items() if key not in own}
-        return super().with_({**own, "changes": {**self.changes, **rest}} if rest else own)
 
     def __hash__(self) -> int:
         return hash((self.name, self.part, self.count, self.tensor_parallel, tuple(self.changes)))

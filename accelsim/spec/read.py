@@ -88,7 +88,10 @@ def apply(
         new = _like(current, deepcopy(value))
         if new != current:
             table[key] = new
-            _mark(table, str(key), overrides, path[:-1], record_type)
+            of = path[:-1]
+            if record_type and len(of) > 1 and record_at(record_type, of) is None:
+                of = of[:-1]  # a table of free keys: where they come from stands in the one around it
+            _mark(_at(result, of), str(key), overrides, of, record_type)
     return result
 
 
@@ -169,9 +172,8 @@ def _mark(
         earlier = [name for name in keys.split(", ") if name and name != key]
         table["source"] = original + _OVERRIDDEN + ", ".join([*earlier, key])
     owner = record_at(record_type, path) if record_type else None
-    statuses = ("measured", "derived", "assumed")
-    if owner and set(statuses) <= set(keys_of(owner)):  # of each figure; a table may list unsourced ones only
-        for status in statuses:
+    if owner and "assumed" in keys_of(owner):
+        for status in (name for name in ("measured", "derived", "assumed") if name in keys_of(owner)):
             table[status] = [name for name in table.get(status, ()) if name != key]
         table["assumed"].append(key)
     elif f"{prefix}status" not in overrides:

@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from accelsim.spec.base import Count, Description, Name, Size
+from accelsim.spec.assembly import Assembly
+from accelsim.spec.base import Count, Name, Size
 from accelsim.spec.device import Native
 
 
-class System(Description):
+class System(Assembly):
     """Equal parts beside a host chip.
 
     Attributes:
@@ -28,6 +29,7 @@ class System(Description):
             otherwise either waits for the other.
         ordinary_capacity_bytes: memory of as many parts without units; None if it is the same.
         native: formats that a run uses where it names none; None if they are the units' own.
+        host_changes: figures of that host, by dotted key, that are others in this system; for no other host.
         changes: figures of the part, by dotted key, that are others in this system.
     """
 
@@ -43,15 +45,15 @@ class System(Description):
     concurrent_access: bool = False
     ordinary_capacity_bytes: Size | None = Field(default=None, alias="ordinary_capacity")
     native: Native | None = None
+    host_changes: dict[str, Any] = Field(default_factory=dict)
     changes: dict[str, Any] = Field(default_factory=dict)
 
     def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
         """The same system with other values; keys that it does not have itself are figures of its part."""
         given = {**(overrides or {}), **more}
-        names = {field.alias or name for name, field in type(self).model_fields.items()}
-        own = {key: value for key, value in given.items() if key.split(".")[0] in names}
-        rest = {key: value for key, value in given.items() if key not in own}
-        return super().with_({**own, "changes": {**self.changes, **rest}} if rest else own)
+        if given.get("host", self.host) != self.host:
+            given = {"host_changes": {}, **given}
+        return super().with_(given)
 
     def __hash__(self) -> int:
         return hash((self.name, self.part, self.count, self.host, self.placement, tuple(self.changes)))

@@ -7,11 +7,11 @@ of `clock.core.frequency` unless they are times.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from accelsim.spec.assembly import Assembly
 from accelsim.spec.base import (
     Bandwidth,
     Count,
@@ -267,6 +267,15 @@ class TspPart(Description):
             )
         return self
 
+    @model_validator(mode="after")
+    def _links_reach_memory(self) -> Self:
+        if self.mem.slices // 2 * self.mem.banks < self.c2c.links:
+            raise ValueError(
+                f"c2c.links = {self.c2c.links}: half of them read and write the {self.mem.slices // 2} slices of a "
+                f"hemisphere with {self.mem.banks} banks each, which have too few ports: more slices, or fewer links"
+            )
+        return self
+
     def __hash__(self) -> int:
         return hash((self.name, self.clock.core.frequency_hz, self.mxm.planes, self.vxm.alus))
 
@@ -308,7 +317,7 @@ class Fabric(Figures):
         return max(1, self.ports + 1 if self.ports else 1, self.group * (self.group * outside + 1) if self.ports else 1)
 
 
-class TspSystem(Description):
+class TspSystem(Assembly):
     """Chips in nodes that share each layer, and nodes that follow each other with the layers.
 
     Attributes:
@@ -335,13 +344,6 @@ class TspSystem(Description):
     def nodes(self) -> int:
         """Nodes of the system."""
         return self.count // self.width
-
-    def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
-        """The same system with other values; keys that it does not have itself are figures of its part."""
-        given = {**(overrides or {}), **more}
-        own = {key: value for key, value in given.items() if key.split(".")[0] in type(self).model_fields}
-        rest = {key: value for key, value in given.items() if key not in own}
-        return super().with_({**own, "changes": {**self.changes, **rest}} if rest else own)
 
     def __hash__(self) -> int:
         return hash((self.name, self.part, self.count, tuple(self.changes)))

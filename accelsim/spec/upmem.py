@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from accelsim.spec.base import Bandwidth, Count, Description, Frequency, Name, Power, Size
 from accelsim.spec.device import Figures
+from accelsim.spec.published import Published
 
 Cycles = Annotated[float, Field(ge=0)]
 
@@ -150,6 +151,7 @@ class UpmemPart(Description):
     loop: Loops
     arithmetic: tuple[Arithmetic, ...] = Field(min_length=1)
     host_link: HostLink
+    published: tuple[Published, ...] = ()
 
     @property
     def formats(self) -> dict[str, Arithmetic]:
@@ -166,6 +168,11 @@ class UpmemPart(Description):
     def instructions_per_s(self) -> float:
         """Instructions of all DPUs of one DIMM, one per cycle each."""
         return self.dimm.dpus * self.dpu.frequency_hz
+
+    @property
+    def capacity_bytes(self) -> float:
+        """Banks of one DIMM."""
+        return self.dimm.dpus * self.dimm.mram_bytes
 
     @model_validator(mode="after")
     def _native_exists(self) -> Self:

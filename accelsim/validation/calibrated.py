@@ -80,7 +80,7 @@ def calibrated(
 def again(name: str, file: str | PathLike[str]) -> Calibration:
     """A shipped calibration, fitted anew to the same rows."""
     record = catalog.calibration(name)
-    told = record.provenance
+    told = record.fitted
     return calibrated(
         file, record.chip, library=record.library, device=told.device, kernel=told.kernel, full=True,
         source=told.source.partition("; held back")[0], default_for=record.default_for,

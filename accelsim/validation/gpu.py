@@ -140,9 +140,11 @@ def rows(folder: str | Path) -> tuple[Row, ...]:
 def _rows(folder: Path) -> Iterator[Row]:
     baselines: dict[str, Array] = {}
     for record in map(catalog.calibration, catalog.names("calibrations")):
+        if record.provenance is None:
+            continue
         made = kernels(record.chip, conditions=Conditions(record.name))
-        found = tables.read(folder / GEMMS, record.provenance.device, record.provenance.kernel)
-        to_fit, kept = parts(found, record.provenance.kernel)
+        found = tables.read(folder / GEMMS, record.fitted.device, record.fitted.kernel)
+        to_fit, kept = parts(found, record.fitted.kernel)
         baselines[record.chip] = base = _baseline(made, to_fit)
         yield _row(made, "bf16 GEMM", kept, base)
         yield _row(made, "bf16 GEMM, fitted rows", to_fit, base)
@@ -184,7 +186,7 @@ def _formats(folder: Path, record: Calibration) -> Iterator[Row]:
     """Other classes of kernels of the same library, the pass over their activations included."""
     for row in record.format:
         made = kernels(record.chip, *row.operands)
-        found = tables.read(folder / GEMMS, record.provenance.device, row.kernel)
+        found = tables.read(folder / GEMMS, record.fitted.device, row.kernel)
         to_fit, kept = parts(found, row.kernel)
         base = _baseline(made, to_fit)
         for what, some in ((row.kernel, kept), (f"{row.kernel}, fitted rows", to_fit)):

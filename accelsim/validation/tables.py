@@ -73,7 +73,7 @@ def written(record: Calibration, prose: str) -> str:
         lines.append("default_for = [" + ", ".join(f'"{name}"' for name in record.default_for) + "]")
     lines += [f'source = "{record.source}"', f'status = "{record.status}"']
     lines += ["", "[gemm]", *_constants(record.gemm)]
-    lines += ["", "[provenance]", *_fit(record.provenance)]
+    lines += ["", "[provenance]", *_fit(record.fitted)]
     for row in record.format:
         operands = ", ".join(f'"{name}"' for name in row.operands)
         lines += [

@@ -51,6 +51,11 @@ def test_options_reach_the_controller(run):
     assert off["commands"]["REF"] == 0
     mixed = json.loads(run("ddr4", "--requests", 1000, "--reads", "0.75", "--json")[1])
     assert mixed["commands"]["WR"] == 250
+    fewer = json.loads(run("hbm3", "--requests", 1000, "--set", "organization.channels=8", "--json")[1])
+    assert fewer["peak_bytes_per_s"] == pytest.approx(409.6e9)
+    one = ("ddr4", "--requests", 500, "--pattern", "random", "--in-flight", 1, "--json")
+    later = [json.loads(run(*one, *more)[1]) for more in ((), ("--set", "timing.nRCDRD=40"))]
+    assert later[0]["read_latency_mean_s"] < later[1]["read_latency_mean_s"]
     slow = json.loads(run("ddr4", "--requests", 1000, "--in-flight", 1, "--json")[1])
     assert slow["bandwidth_bytes_per_s"] < 0.3 * slow["peak_bytes_per_s"]
 
@@ -80,6 +85,9 @@ def test_a_trace_runs(run, tmp_path):
         (("hbm9",), "no DRAM named 'hbm9'\n  nearest: hbm"),
         (("ddr4", "--set", "timing.0.cycles.nRC=40"), "nRC = 40 is below nRAS = 52: legal is 72 or more"),
         (("ddr4", "--set", "timing.0.cycles.nRC=60"), "nRC = 60 is more than two cycles below nRAS + nRP = 74"),
+        (("ddr4", "--set", "timing.nRC=40"), "nRC = 40 is below nRAS = 52: legal is 72 or more"),
+        (("hbm3", "--set", "timing.nRASS=40"), "nearest: timing.nRAS"),
+        (("ddr4", "--set", "organization.banks=3"), "banks = 3 is no power of two from 1 to 64: try 2 or 4"),
         (("ddr4", "--set", "organization.0.banks=3"), "banks = 3 is no power of two from 1 to 64: try 2 or 4"),
         (("ddr4", "--refresh", "per_bank"), "needs a refresh command of level bank"),
         (("ddr4", "--requests", 0), "legal is 1 or more"),

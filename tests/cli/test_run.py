@@ -211,7 +211,7 @@ def test_a_prompt_beyond_the_context_is_warned_about(command: Any) -> None:
         ((*GPT2, "--plot", "x.gif"), "error: --plot x.gif: allowed are names that end in .png, "),
         ((*GPT2, "--export", "x.xls"), "error: --export x.xls: allowed are names that end in .json"),
         ((*GPT2, "--export", "/nowhere/x.json"), "there is no folder /nowhere"),
-        ((*GPT2, "--plot-kind", "rofline"), "breakdown, timeline: did you mean 'roofline'?"),
+        ((*GPT2, "--plot-kind", "rofline"), "breakdown, timeline, commands: did you mean 'roofline'?"),
     ],
 )  # fmt: skip
 def test_bad_input_is_explained_on_stderr_and_exits_with_2(command: Any, arguments: Any, message: str) -> None:

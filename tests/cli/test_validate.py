@@ -63,3 +63,13 @@ def test_the_document_has_every_row(run: Any) -> None:
     document = json.loads(out)
     assert len(document["rows"]) == len(ROWS)
     assert {"peer", "on", "what", "cycles", "ours", "difference"} <= set(document["rows"][0])
+
+
+def test_without_a_family_every_published_figure_is_printed(run: Any) -> None:
+    code, out, err = run("validate")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    for name in ("pim", "ipu", "fpga", "tsp"):
+        assert name in lines
+        _, alone, _ = run("validate", "--family", name)
+        assert alone.strip() in out

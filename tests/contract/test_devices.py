@@ -17,11 +17,12 @@ from accelsim.spec.device import GpuChip
 from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuPart, IpuSystem
+from accelsim.spec.tsp import TspPart, TspSystem
 
 CHIPS = [
     name
     for name in catalog.names("arch")
-    if isinstance(catalog.chip(name), GpuChip | IpuPart | IpuSystem | FpgaPart | FpgaSystem)
+    if isinstance(catalog.chip(name), GpuChip | IpuPart | IpuSystem | FpgaPart | FpgaSystem | TspPart | TspSystem)
 ]
 OPERATORS = {
     "matmul": {"m": 33, "n": 700, "k": 900},

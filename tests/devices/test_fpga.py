@@ -114,6 +114,13 @@ def test_events_take_at_least_as_long_as_the_roofline(base: dict[str, Any]) -> N
     assert roof.summary["energy_j"] <= event.summary["energy_j"] * (1 + 1e-9)
 
 
+def test_the_timeline_shows_boards_and_their_messages() -> None:
+    rows = run({**DFX, "model": "gpt2-1.5b-dfx", "on": "dfx-u280-4"}, generate=2).rows("timeline")
+    names = {row["resource"] for row in rows}
+    assert {"chip.board[0:4].hbm", "chip.board[0:4].router", "chip.board[0:4].core.issue"} <= names
+    assert any(row["resource"] == "chip.board[0:4].link" and "o_proj" in row["name"] for row in rows)
+
+
 def test_fold_changes_nothing() -> None:
     folded, run_out = run(DFX, generate=4), run(DFX, generate=4, fold=False)
     assert folded.rows("operators") == run_out.rows("operators")

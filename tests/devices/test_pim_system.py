@@ -9,9 +9,11 @@ import pytest
 import accelsim
 from accelsim import catalog
 from accelsim.devices.families import device_for
+from accelsim.devices.pim.ordinary import host_of
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate.resolve import formats_of, reachable
 from accelsim.graph import build, transforms
+from accelsim.mapping.gpu.memory import port
 
 HBM, AIM, UPMEM = "hbm-pim-64pch", "gddr6-aim-32ch", "upmem-20dimm"
 SHORT = {"prompt": 64, "generate": 3}
@@ -85,7 +87,7 @@ def test_another_host_takes_its_place(runs):
         accelsim.simulate("llama-2-7b", "h100-sxm", host="a100-sxm-80gb")
     with pytest.raises(UnknownNameError, match="no-such-chip"):
         accelsim.simulate("llama-2-7b", HBM, host="no-such-chip")
-    with pytest.raises(RequestError, match="expected a chip of family gpu"):
+    with pytest.raises(RequestError, match="expected a chip of family gpu or cpu"):
         accelsim.simulate("llama-2-7b", HBM, host="gddr6-aim")
 
 
@@ -219,6 +221,32 @@ def test_parts_beside_the_host_leave_its_memory_alone():
     assert rows(run)["layers.attention.attend"]["placement"] == "host"
 
 
+def test_the_host_beside_the_dpus_is_the_cpu_with_the_channels_that_are_left():
+    """Two of twelve channels: wide products go to the DPUs, those with few outputs to each tasklet to the host."""
+    run = accelsim.simulate("llama-2-7b", UPMEM, **SHORT)
+    placed = {name: row["placement"] for name, row in rows(run).items() if row["kind"] == "matmul"}
+    assert placed.pop("layers.attention.o_proj") == placed.pop("layers.mlp.down_proj") == "host"
+    assert set(placed.values()) == {"pim"}
+    down = rows(run)["layers.mlp.down_proj"]
+    host = host_of(catalog.chip(UPMEM))
+    assert host.memory.bandwidth_bytes_per_s == 38.4e9
+    assert down["host_time_s"] / down["count"] == pytest.approx(
+        4096 * 11008 / port(host).streaming_bytes_per_s, rel=0.02
+    )
+    assert down["host_time_s"] < down["pim_time_s"] < 3 * down["host_time_s"]
+
+
+def test_another_host_keeps_all_of_its_memory():
+    system = catalog.chip(UPMEM)
+    assert host_of(system).memory.bandwidth_bytes_per_s == 2 * 19.2e9
+    other = system.with_({"host": "a100-sxm-80gb"})
+    assert host_of(other) == catalog.chip("a100-sxm-80gb")
+    changed = other.with_({"host_changes": {"memory.bandwidth": "1 TB/s"}})
+    assert host_of(changed).memory.bandwidth_bytes_per_s == 1e12
+    with pytest.raises(UnknownNameError, match=r"memory\.bandwith"):
+        host_of(system.with_({"host_changes": {"memory.bandwith": "1 TB/s"}}))
+
+
 def test_parts_beside_the_host_hold_no_more_than_they_have_room_for():
     """A card of eight channels has 4 GiB: some operators of each layer find no room and stay with the host."""
     run = accelsim.simulate("llama-2-7b", "gddr6-aim-card-16", **SHORT, overrides={"count": 8, "placement": "pim"})
@@ -238,3 +266,20 @@ def test_kernels_side_by_side_wait_for_the_mode_unless_rows_have_two_buffers(con
 def test_a_lone_part_runs_no_model():
     with pytest.raises(RequestError, match="systems of memories that compute"):
         accelsim.simulate("llama-2-7b", "hbm-pim", **SHORT)
+
+
+@pytest.mark.parametrize(
+    ("on", "misspelt", "meant"),
+    [(HBM, "placment", "placement"), ("ipu-mk2-8", "topologi", "topology"), ("groq-lpu-8", "cuont", "count"),
+     ("dfx-u280-4", "topolgy", "topology")],
+)  # fmt: skip
+def test_a_misspelt_key_of_a_system_is_not_taken_for_one_of_its_part(on, misspelt, meant):
+    with pytest.raises(UnknownNameError, match=f"nearest: {meant}"):
+        accelsim.simulate("llama-2-7b", on, overrides={misspelt: "mesh"}, **SHORT)
+
+
+def test_parts_beside_the_host_add_to_the_power_that_is_allowed():
+    host = catalog.chip(catalog.chip(UPMEM).host)
+    run = accelsim.simulate("llama-2-7b", UPMEM, **SHORT)
+    # 20 DIMMs of 16 chips, 1.2 W each
+    assert run.summary["power_limit_w"] == pytest.approx(host.power.limit_w + 20 * 16 * 1.2, rel=0.02)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 import accelsim
 from accelsim import catalog
@@ -18,11 +16,14 @@ from accelsim.engine.runner import Runner
 from accelsim.errors import AccelsimError, RequestError
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.resolve import formats_of
+from accelsim.explain import explain
 from accelsim.graph.operator import Operator
 from accelsim.mapping.kernel import Kernel, Plan, Segment, Stage
 from accelsim.mapping.tsp.resources import CONVERT, LOCAL, MXM, SRAM, TURNAROUND
 from accelsim.results import Run
+from accelsim.spec.infeasible import Infeasible
 from accelsim.units import PS_PER_S
+from tests.figures import numbers
 from tests.mapping.tsp_parts import part, system
 
 OPERATORS: dict[str, dict[str, Any]] = {
@@ -228,18 +229,6 @@ def test_rates_divided_by_a_thousand_set_the_pace() -> None:
         assert found.operators["bound"].tolist() == [word], path
 
 
-def numbers(record: BaseModel, path: str = "") -> Iterator[str]:
-    for name, field in type(record).model_fields.items():
-        value, here = getattr(record, name), f"{path}{field.alias or name}"
-        if isinstance(value, BaseModel):
-            yield from numbers(value, f"{here}.")
-        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-            for index, row in enumerate(value):
-                yield from numbers(row, f"{here}.{index}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield here
-
-
 def told(changes: dict[str, Any]) -> list[Any]:
     """Time, energy, capacity and feasibility of a few runs."""
     found: list[Any] = []
@@ -307,6 +296,24 @@ def test_what_does_not_fit_says_how_many_chips_or_bits_would_do() -> None:
     assert not accelsim.simulate("llama-2-7b", "groq-lpu-1").ok
 
 
+def test_an_operator_that_no_node_holds_is_infeasible() -> None:
+    found = accelsim.simulate_operator("matmul", on="groq-lpu-1", m=1, n=20_000, k=20_000).infeasible
+    assert found is not None
+    assert found.kind == "capacity"
+    assert accelsim.simulate_operator("matmul", on="groq-lpu-8", m=1, n=20_000, k=20_000).ok
+    keys = {"query": 1, "kv": 1 << 20, "heads": 32, "kv_heads": 8, "head_dim": 128}
+    assert not accelsim.simulate_operator("attention", on="groq-lpu-8", **keys).ok
+
+
+def test_explain_takes_the_operator_as_its_pass_shares_it() -> None:
+    found = explain("llama-2-70b", "o_proj", "groq-lpu-576", prompt=512)
+    assert not isinstance(found, Infeasible)
+    assert found.choice["way"] == "depth"
+    assert found.bound == "convert"
+    assert {row.path for row in found.constants} >= {"timing.turnaround", "vxm.alus", "mxm.planes"}
+    assert len(found.alternatives) > 1
+
+
 def test_all_reduce_over_nodes_and_over_too_many() -> None:
     inside = accelsim.simulate_operator("all_reduce", on="groq-lpu-576", bytes=16_384, devices=8)
     across = accelsim.simulate_operator("all_reduce", on="groq-lpu-576", bytes=16_384, devices=64)
@@ -321,6 +328,35 @@ def test_the_timeline_shows_slices_and_links() -> None:
     assert set(run.timeline["resource"]) >= {SRAM, MXM, CONVERT, LOCAL, TURNAROUND}
     rows = run.timeline[run.timeline["resource"] != "chip.static"]
     assert rows["end_ps"].max() == round(run.summary["total_time_s"] * PS_PER_S)
+
+
+@pytest.fixture(scope="module", params=["llama-2-7b", "mixtral-8x7b", "deepseek-v2-lite", "t5-xxl", "bert-large"])
+def accounts(request: pytest.FixtureRequest) -> Run:
+    """Several structures on as many chips as hold them."""
+    return accelsim.simulate(request.param, "groq-lpu-576", prompt=50, generate=3, batch=2, chips="auto")
+
+
+def test_energy_and_timeline_add_up(accounts: Run) -> None:
+    summary, resources = accounts.summary, accounts.resources
+    assert accounts.phases["energy_j"].sum() == pytest.approx(summary["energy_j"], rel=1e-12)
+    assert resources["energy_j"].sum() == pytest.approx(summary["energy_j"], rel=1e-12)
+    dynamic = summary["energy_j"] - summary["energy_static_j"]
+    assert accounts.operators["energy_j"].sum() == pytest.approx(dynamic, rel=1e-12)
+    assert accounts.operators["time_s"].sum() == pytest.approx(summary["total_time_s"], rel=1e-9)
+    assert resources["limit_s"].sum() == pytest.approx(summary["total_time_s"], rel=1e-9)
+    assert (resources["utilization"] <= 1 + 1e-9).all()
+    assert (resources["busy_s"] <= summary["total_time_s"] * (1 + 1e-12)).all()
+    rows = accounts.timeline.assign(busy=lambda t: (t["end_ps"] - t["start_ps"]) * t["repeat"])
+    for column in ("amount", "energy_j"):
+        rows[column] = rows[column] * rows["repeat"]
+    sums = rows.groupby("resource")[["busy", "amount", "energy_j"]].sum()
+    for name, row in resources.set_index("resource").iterrows():
+        if name in sums.index:
+            assert sums.loc[name, "busy"] / PS_PER_S == pytest.approx(row["busy_s"], rel=1e-12)
+            assert sums.loc[name, "amount"] == row["amount"]
+            assert sums.loc[name, "energy_j"] == pytest.approx(row["energy_j"], rel=1e-9)
+        else:
+            assert row["busy_s"] == row["amount"] == row["energy_j"] == 0
 
 
 def test_the_part_alone_is_a_system_of_one() -> None:

@@ -1,10 +1,13 @@
 import math
+from contextlib import suppress
 
 import pytest
 
 import accelsim
 from accelsim import catalog
+from accelsim.devices.pim.upmem import Upmem
 from accelsim.errors import DescriptionError, RequestError
+from accelsim.spec.infeasible import Infeasible
 from accelsim.timing.upmem import Work, cycles
 
 PART = catalog.chip("upmem")
@@ -46,6 +49,22 @@ def test_eleven_tasklets_fill_the_pipeline():
     assert alone == 110_000 * 11 + 13
     assert ten == 121_000 + 13
     assert eleven == sixteen == 110_000 + 13
+
+
+@pytest.mark.parametrize(
+    ("format_", "measured"),
+    [
+        ("int32", {1: 69.2941, 2: 34.6475, 4: 17.3262, 8: 8.66466, 10: 6.93822, 11: 6.31261, 16: 6.28186, 24: 6.28288}),
+        ("fp32", {1: 820.807, 2: 410.319, 4: 205.201, 8: 102.603, 10: 82.1479, 11: 74.7428, 16: 74.5888, 24: 74.7102}),
+    ],
+)
+def test_tasklets_fill_the_pipeline_as_measured(format_, measured):
+    """Million cycles of 1,048,576 additions on one DPU: CMU-SAFARI/prim-benchmarks at 75763f4, the counts of
+    Microbenchmarks/Arithmetic-Throughput/profile/ADD_{INT32,FLOAT}_tl*.txt; the loop works in the scratchpad."""
+    loop = PART.loop
+    each = loop.load + loop.address + PART.formats[format_].add + loop.store + loop.control
+    for tasklets, million in measured.items():
+        assert cycles(PART, work(each * 2**20, tasklets)).total == pytest.approx(million * 1e6, rel=0.004)
 
 
 def test_transfers_go_one_after_the_other():
@@ -98,6 +117,46 @@ def test_sums_cost_more_on_the_way_than_in_the_banks():
 def test_the_peak_bounds_every_kernel():
     for ask in ({"kind": "matmul", "m": 1, "n": 5000, "k": 700}, {"kind": "mul", "elements": 10**6}):
         assert run(**ask, fidelity="roofline").summary["cycles"] <= run(**ask, scope="peer").summary["cycles"]
+
+
+def noticed(part):
+    """Everything that a figure may change: cycles, energy, capacity and rates of kernels of every kind."""
+    device = Upmem(catalog.chip("upmem-20dimm"), part)
+    found = [device.capacity_bytes, part.stream_bytes_per_s, part.instructions_per_s]
+    matmuls = [("int32", 70_000, 700), ("int32", 20, 64), ("int8", 70_000, 700), ("fp32", 70_000, 700)]
+    asked = [(format_, "matmul", {"m": 2, "n": n, "k": k}) for format_, n, k in matmuls]
+    asked += [("int32", kind, {"elements": 10**7}) for kind in ("add", "mul", "relu")]
+    for format_, kind, dims in asked:
+        device = Upmem(catalog.chip("upmem-20dimm"), part, format_)
+        for how in ({"scope": "peer", "fidelity": "event"}, {"scope": "physical", "fidelity": "event"}):
+            run = device.operator(kind, dims, variant="plain", **how)
+            refused = isinstance(run, Infeasible)
+            found.append(run.reason if refused else (run.cycles, [spent.joules for spent in run.spent]))
+    return found
+
+
+def figures():
+    """Dotted key and value of every figure of the part."""
+    for table, rows in PART.raw.items():
+        if isinstance(rows, dict) or table == "arithmetic":
+            for at, row in enumerate([rows] if isinstance(rows, dict) else rows):
+                place = table if isinstance(rows, dict) else f"{table}.{at}"
+                for key, value in row.items():
+                    if key not in ("source", "status", "notes", "measured", "derived", "assumed", "format"):
+                        yield f"{place}.{key}", value
+
+
+def test_no_figure_is_dead():
+    usual, dead = noticed(PART), []
+    for key, value in figures():
+        number, _, unit = str(value).partition(" ")
+        changed = []
+        for other in (float(number) * 2, float(number) / 2):
+            with suppress(DescriptionError):  # more tasklets than the hardware holds: it limits what can be described
+                changed.append(PART.with_({key: f"{other:g} {unit}" if unit else type(value)(other)}))
+        if len(changed) == 2 and all(noticed(part) == usual for part in changed):
+            dead.append(key)
+    assert not dead
 
 
 def test_power_is_that_of_busy_chips():

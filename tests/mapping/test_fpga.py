@@ -192,6 +192,16 @@ def test_four_synchronisations_per_layer_between_boards_and_none_on_one() -> Non
     assert ring.resources[ring.name(HBM)].count == 4 * 32
 
 
+def test_a_mesh_sends_on_all_links_at_once() -> None:
+    on = part(network__ports=3)
+    ring, mesh = (Layout.of(on, system(topology=topology)) for topology in ("ring", "mesh"))
+    assert mesh.link_bytes_per_s == 3 * ring.link_bytes_per_s
+    op = layer(decode_graph("gpt2-1.5b-dfx", on))["o_proj"]
+    by_ring, by_mesh = (mapped(on, op, None, system(topology=topology)) for topology in ("ring", "mesh"))
+    assert by_mesh.demand(mesh.name(ROUTER)) * 3 == by_ring.demand(ring.name(ROUTER))
+    assert by_mesh.demand(mesh.name(RING)) == by_ring.demand(ring.name(RING))
+
+
 def test_boards_divide_the_work() -> None:
     on = part()
     graph = decode_graph("gpt2-1.5b-dfx", on)

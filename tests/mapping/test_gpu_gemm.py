@@ -17,7 +17,7 @@ from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED
 from accelsim.mapping.kernel import Kernel
 from accelsim.spec.calibration import Conditions, Residency
 from accelsim.spec.device import GpuChip
-from accelsim.timing.gpu.gemm import CANDIDATES
+from accelsim.timing.gpu.gemm import candidates
 from accelsim.timing.gpu.shapes import STEP_BYTES
 from tests.mapping.operators import Mapped
 
@@ -203,7 +203,7 @@ def test_one_tile_more_than_sms_takes_longer_by_what_is_not_recovered(name: str)
     on = kernels(plain.with_({**ports, "sm.l2_port": "1 kB/clk"}), "fp16")
     sms, c = on.machine.sms, on.library.calibration.gemm
     over = on.price([128, 128], [128 * sms, 128 * (sms + 1)], 65_536)
-    index = CANDIDATES.index(((128, 128), 1))
+    index = candidates().pairs.index(((128, 128), 1))
     first, second = (float(column[index]) for column in over.candidates)
     lost = 1 - c.recovered_tail * (1 - 1 / sms)
     assert second / first == pytest.approx(1 + lost, rel=0.03)

@@ -98,7 +98,13 @@ def test_events_at_a_lower_voltage_cost_less_and_are_as_many() -> None:
 
 
 def test_power_is_that_of_the_own_board_or_borrowed() -> None:
-    names = {name: known(catalog.chip(name)) for name in ("h200-sxm", "h100-sxm", "a100-sxm-80gb")}  # type: ignore[arg-type]
+    names = {}
+    for name in ("h200-sxm", "h100-sxm", "a100-sxm-80gb"):
+        chip = catalog.chip(name)
+        assert isinstance(chip, GpuChip)
+        found = known(chip)
+        assert found is not None
+        names[name] = found
     assert {name: found.own for name, found in names.items()} == {
         "h200-sxm": True, "h100-sxm": False, "a100-sxm-80gb": False,
     }  # fmt: skip

@@ -6,6 +6,8 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accelsim.errors import ScheduleError
 from accelsim.mapping.tsp import exchange, matrix, vector
@@ -14,7 +16,7 @@ from accelsim.mapping.tsp.schedule import Give, Need, Program, Run, Take, check,
 from accelsim.mapping.tsp.section import Section
 from accelsim.mapping.tsp.steps import Steps
 from accelsim.timing.tsp.rates import loads
-from tests.mapping.tsp_parts import tiny
+from tests.mapping.tsp_parts import part, tiny
 
 
 def product(kind: str, m: int, k: int, n: int) -> Section:
@@ -136,6 +138,40 @@ def test_needs_by_bursts() -> None:
     assert kinds(source, run("b", "y", 0, steps=Steps(0, 2, 1, 3, 15), needs=(Need("a", 1, lag=1),))) == []
     assert kinds(source, run("b", "y", 1, steps=Steps(1, 2, 1, 3, 1 + 9), needs=(Need("a", 1, issued=True),))) == []
     assert kinds(source, run("b", "y", 50, steps=Steps(50, 2, 1, 4, 10), needs=(Need("a", 1),))) == ["order"]
+
+
+@given(st.data())
+def test_whatever_the_chip_its_schedules_are_legal(data: st.DataObject) -> None:
+    """Sections check themselves when they are made: an illegal program would raise."""
+
+    def pick(*values: int) -> int:
+        return data.draw(st.sampled_from(values))
+
+    chip = part(
+        lanes__tiles=pick(1, 5, 20), lanes__streams=pick(8, 9, 16, 32, 64), mem__slices=pick(32, 44, 88),
+        mem__banks=pick(1, 2, 3), mem__read=pick(0, 5), mxm__planes=pick(4, 8, 12), mxm__weight_streams=pick(1, 4, 7),
+        vxm__alus=pick(4, 5, 16, 64), vxm__latency=pick(0, 4), c2c__bandwidth=f"{pick(1, 14, 1000)} GB/s",
+    )  # fmt: skip
+    row, convert, out = chip.peak[pick(0, 1)], data.draw(st.sampled_from([None, *chip.convert])), pick(1, 2, 4)
+    ways = loads(chip, row, 1.0 if convert else row.planes, out, convert)
+    assert ways
+    shape = {
+        "vectors": pick(1, 2, 40, 999),
+        "k": pick(1, 100, 320, 5000),
+        "n": pick(1, 128, 9000),
+        "copies": pick(1, 5),
+    }
+    options = matrix.tilings(chip, row, ways, **shape)
+    made = [
+        matrix.section(chip, row, options[0][1], "product", out),
+        *vector.passes(
+            chip, "pass", elements=pick(1, 320, 99_999), operations=pick(1, 20, 70), read=pick(1, 4, 40),
+            written=pick(0, 2, 8),
+        ),
+        exchange.send(chip, "send", pick(1, 7, 11), pick(1, 20), within=True, hops=pick(1, 3)),
+    ]  # fmt: skip
+    for section in made:
+        assert section.cycles >= section.steady > 0
 
 
 def test_two_runs_of_one_name_are_refused() -> None:

@@ -51,13 +51,16 @@ assert "numba" not in sys.modules
 
 
 @pytest.mark.parametrize("file", KERNELS, ids=lambda file: file.stem)
-def test_kernels_and_what_they_call_share_a_file(file):
-    """Numba's cache looks at a kernel's own file only: an edit elsewhere would go unnoticed."""
+def test_kernels_and_what_they_call_are_files_of_kernels_of_a_folder(file):
+    """The cache knows a kernel's own file and the files of kernels beside it: an edit elsewhere would go unnoticed."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     imported = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
-    sources = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert imported | sources <= {"__future__", "numpy", "math"}
+    taken = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    folder = ".".join(file.relative_to(ROOT).parent.parts)
+    beside = {f"{folder}.{other.stem}" for other in file.parent.glob("*_kernels.py")}
+    assert imported | {node.module for node in taken} <= {"__future__", "numpy", "math"} | beside
     own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    own |= {a.name for node in taken if node.module in beside for a in node.names}
     called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     assert called <= own | set(dir(builtins))
 
@@ -100,6 +103,28 @@ def kernel(x):
 """
     for number, hits in ((1, 0), (1, 1), (2, 0)):
         module.write_text(text.format(number=number), encoding="utf-8")
+        assert run(script, tmp_path / "cache").stdout.split() == [str(float(number)), str(hits)]
+
+
+def test_an_edited_helper_of_a_file_beside_is_seen(tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "upper_kernels.py").write_text(
+        "from made.lower_kernels import helper\n\ndef kernel(x):\n    x[0] = helper(x[0])\n", encoding="utf-8"
+    )
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import numpy as np
+from accelsim.numerics import jit
+from made import upper_kernels
+x = np.zeros(1)
+jit.compiled(upper_kernels.kernel)(x)
+print(x[0], sum(jit.compiled(upper_kernels.kernel).stats.cache_hits.values()))
+"""
+    for number, hits in ((1, 0), (1, 1), (2, 0)):
+        (folder / "lower_kernels.py").write_text(f"def helper(x):\n    return x + {number}\n", encoding="utf-8")
         assert run(script, tmp_path / "cache").stdout.split() == [str(float(number)), str(hits)]
 
 

@@ -96,6 +96,7 @@ def test_systems_that_do_not_connect_are_refused(changes: dict[str, object], mes
         ({"mxm__weight_streams": 32}, "weights and activations share the 32 streams"),
         ({"clock__core__frequency": "0 GHz"}, "must be greater than zero"),
         ({"vxm__alus": 2}, "at least 4"),
+        ({"mem__slices": 16, "mem__banks": 1}, "too few ports: more slices, or fewer links"),
     ],
 )
 def test_chips_that_nobody_could_build_are_refused(changes: dict[str, object], message: str) -> None:

@@ -9,10 +9,10 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Final
 
-from accelsim import catalog
 from accelsim.devices.pim import hbm_pim_energy as energy
 from accelsim.devices.pim.base import KernelResult, Prepared, Rows
 from accelsim.devices.pim.hbm_pim_timeline import timeline
+from accelsim.devices.pim.ordinary import host_of
 from accelsim.errors import RequestError
 from accelsim.mapping.pim import hbm_pim as mapping
 from accelsim.spec.device import GpuChip
@@ -234,10 +234,7 @@ class HbmPim:
 
     @cached_property
     def _host(self) -> GpuChip:
-        host = catalog.chip(self.system.host)
-        if not isinstance(host, GpuChip):
-            raise RequestError(f"host = {self.system.host!r} of {self.system.name}: expected a chip of family gpu")
-        return host
+        return host_of(self.system)
 
     @property
     def _host_adds_per_s(self) -> float:

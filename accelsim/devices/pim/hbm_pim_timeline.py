@@ -9,7 +9,7 @@ from accelsim.mapping.pim.hbm_pim import Mapped
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.timing.hbm_pim import kernel
 from accelsim.timing.hbm_pim.channel import Channel, Issued
-from accelsim.timing.hbm_pim.controller_kernels import PRE, READ, REF, WRITE
+from accelsim.timing.hbm_pim.controller_kernels import ACT, PRE, READ, REF, WRITE
 from accelsim.timing.hbm_pim.rules import Rules
 
 _NAMES: Final = ("RD", "WR", "ACT", "PRE", "REFab")
@@ -52,11 +52,25 @@ def timeline(part: HbmPimPart, mapped: Mapped, rules: Rules, readout: bool) -> R
 
 
 def _all_bank_span(mapped: Mapped, issued: list[Issued]) -> tuple[int, int]:
-    """Places in the log from the command that enters the all-bank mode to the one that leaves it."""
+    """Places in the log of the commands that reach all even or all odd banks.
+
+    From the activation for the first column command in all-bank mode to the precharges that leave it.
+    """
     columns = [place for place, command in enumerate(issued) if command.command in (READ, WRITE)]
-    crf = len(mapped.kernel.opening)
+    first = columns[len(mapped.kernel.opening) - 1]
+    bank = issued[first].bank
+    begin = max((at for at in range(first) if issued[at].bank == bank and issued[at].command == ACT), default=first)
     served = len(columns) - len(mapped.kernel.closing)
-    return columns[crf - 1], columns[served]
+    leaving = [place for place in columns[served:] if issued[place].command == WRITE]
+    closed = [
+        next(
+            at
+            for at in range(place, len(issued))
+            if issued[at].bank == issued[place].bank and issued[at].command == PRE
+        )
+        for place in leaving
+    ]
+    return begin, max(closed, default=columns[served] - 1) + 1
 
 
 def _row(

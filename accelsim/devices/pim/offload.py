@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, inf
@@ -13,16 +14,14 @@ from accelsim.devices.gpu import Gpu
 from accelsim.devices.pim.base import KernelDevice, KernelResult, Prepared
 from accelsim.devices.pim.kernels import LINK, UNITS, Series, Share, counters, phases
 from accelsim.devices.pim.ordinary import Ordinary
-from accelsim.graph.numbers import Number
+from accelsim.graph.numbers import Number, prod
 from accelsim.graph.operator import Kind, Operator, Role, Tensor
-from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
+from accelsim.mapping.kernel import PART, Demand, Kernel, Phase, Resource
 from accelsim.mapping.pim.attention import Heads, heads
 from accelsim.spec.base import Sourced
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.system import System
 
-PART: Final = "part."
-"""Begins the dotted paths under which kernels quote figures of the part."""
 _UNQUOTED: Final = frozenset({"energy", "power", "published", "modes"})
 """Tables of a part that its times do not depend on."""
 _ELEMENTWISE: Final = {Kind.ADD: "add", Kind.MULTIPLY: "mul", Kind.ACTIVATION: "relu"}
@@ -60,6 +59,7 @@ class Offload:
         self._devices: dict[int, KernelDevice] = {}
         self._prepared: dict[tuple[Any, ...], Prepared | Infeasible] = {}
         self._least: dict[tuple[Any, ...], float] = {}
+        self._sizes: dict[tuple[Any, ...], float] = {}
 
     def kernel(self, op: Operator, within_s: float = inf) -> Kernel | Slower | str:
         """The kernel of an operator on the units.
@@ -127,45 +127,41 @@ class Offload:
             return "its operands do not lie as the units need them"
         return ""
 
-    def _attention(self, op: Operator, within_s: float) -> Kernel | Slower | str:
-        """Scores on the units, softmax on the host, contexts on the units."""
+    def _placed(self, op: Operator) -> Heads | str:
+        """Where the heads of attention lie, or why the units cannot do it."""
         if self._unit is None:
             return "keys and values are in the host's own memory"
         placed = heads(op, self._system.count)
+        return placed if isinstance(placed, str) else self._refused(op, "matmul") or placed
+
+    def _attention(self, op: Operator, within_s: float) -> Kernel | Slower | str:
+        """Scores on the units, softmax on the host, contexts on the units."""
+        placed = self._placed(op)
         if isinstance(placed, str):
             return placed
-        refusal = self._refused(op, "matmul")
-        if refusal:
-            return refusal
         softmax = self._host.kernel(_softmax(op, placed))
         if isinstance(softmax, Infeasible):
             return softmax.reason
-        products = tuple(((sizes, 1),) for sizes in (placed.scores(), placed.contexts()))
+        products = (placed.scores(), placed.contexts())
         share = Share(placed.channels, placed.groups, placed.full, self._system.count)
-        least_s = sum(self._least_s(share.channels, "matmul", sizes) for ((sizes, _),) in products)
+        least_s = sum(self._least_s(share.channels, "matmul", sizes) for sizes in products)
         if least_s > within_s:
             return Slower(least_s)
         made: list[Series] = []
-        for part in products:
-            prepared = self._all(share.channels, "matmul", part, packed=True)
+        for sizes in products:
+            prepared = self._all(share.channels, "matmul", ((sizes, 1),), packed=True)
             if isinstance(prepared, Infeasible):
                 return prepared.reason
-            made.append(self._series(prepared, share, self._issue(op, part[0][0], share)))
+            made.append(self._series(prepared, share, self._issue(op, sizes, share)))
         scores, contexts = made
         steps = (
             *self._phases("scores", scores),
             *self._launched(tuple(replace(phase, name=f"softmax.{phase.name}") for phase in softmax.phases)),
             *self._launched(self._phases("contexts", contexts)),
         )
-        kernel = self._kernel(op, steps, (scores, contexts))
+        kernel = self._kernel(op, steps, (scores, contexts), softmax)
         choice = {**kernel.choice, "channels_per_head": share.channels, "sets": share.sets, "turns": placed.turns}
-        return replace(
-            kernel,
-            events={name: kernel.events.get(name, 0) + softmax.events.get(name, 0)
-                    for name in {**kernel.events, **softmax.events}},
-            constants=tuple(dict.fromkeys((*kernel.constants, *softmax.constants))),
-            choice=choice,
-        )  # fmt: skip
+        return replace(kernel, choice=choice)
 
     def _launched(self, phases_: tuple[Phase, ...]) -> tuple[Phase, ...]:
         """Phases that are launched as a kernel of their own."""
@@ -184,7 +180,7 @@ class Offload:
     def least_s(self, op: Operator, peak_flops_per_s: float) -> Number | None:
         """The time at the peak rate of the units; None if they cannot. Attention may have an array of positions."""
         if op.kind is Kind.ATTENTION:
-            if self._unit is None or isinstance(heads(op, self._system.count), str) or self._refused(op, "matmul"):
+            if isinstance(self._placed(op), str):
                 return None
             d = op.dims
             keys: Number = op.inputs[1].elements + op.inputs[2].elements
@@ -200,14 +196,15 @@ class Offload:
         Args:
             op: the operator, of a decode step.
         """
-        kernel_bytes = 0.0
-        if op.kind is Kind.ATTENTION and self._unit is not None:
-            placed = heads(op, self._system.count)
-            if isinstance(placed, str) or self._refused(op, "matmul"):
+        if op.kind is Kind.ATTENTION:
+            placed = self._placed(op)
+            if isinstance(placed, str):
                 return 0.0, 0.0
-            for sizes in (placed.scores(), placed.contexts()):
-                kernel_bytes += self._bytes(placed.channels, {**sizes, "m": 1}, packed=True) * placed.pairs
-            return 0.0, max(0.0, kernel_bytes - _stored(op, Role.KV_CACHE))
+            taken = sum(
+                self._bytes(placed.channels, {**sizes, "m": 1}, packed=True) * placed.pairs
+                for sizes in (placed.scores(), placed.contexts())
+            )
+            return 0.0, max(0.0, taken - _stored(op, Role.KV_CACHE))
         if op.kind not in (Kind.MATMUL, Kind.EXPERTS) or isinstance(self._as_products(op), str):
             return 0.0, 0.0
         matrices = int(op.inputs[1].shape[0]) if op.kind is Kind.EXPERTS else 1
@@ -216,8 +213,8 @@ class Offload:
 
     def _bytes(self, channels: int, sizes: Mapping[str, int], *, packed: bool = False) -> float:
         """What a product's matrix takes in the banks of no more channels than it needs to be as fast."""
-        key = ("bytes", channels, packed, *sizes.values())
-        if key not in self._least:
+        key = (channels, packed, *sizes.values())
+        if key not in self._sizes:
             now = self._peak(channels, "matmul", sizes, packed=packed)
             while channels > 1:
                 channels //= 2
@@ -225,8 +222,8 @@ class Offload:
                 if isinstance(now, Infeasible) or isinstance(fewer, Infeasible) or fewer.time_ps > now.time_ps:
                     break
                 now = fewer
-            self._least[key] = now.demand if isinstance(now, Infeasible) else now.used_bytes
-        return self._least[key]
+            self._sizes[key] = now.demand if isinstance(now, Infeasible) else now.used_bytes
+        return self._sizes[key]
 
     def _least_s(self, channels: int, kind: str, sizes: Mapping[str, int]) -> float:
         """The time at the peak rate: passes over a matrix come one after the other."""
@@ -274,12 +271,14 @@ class Offload:
         holds = self._unit is not None and not self._system.concurrent_access
         return phases(name, series, self._resources, holds=holds)
 
-    def _kernel(self, op: Operator, steps: tuple[Phase, ...], series: tuple[Series, ...]) -> Kernel:
-        events: dict[str, int] = {}
+    def _kernel(
+        self, op: Operator, steps: tuple[Phase, ...], series: tuple[Series, ...], host: Kernel | None = None
+    ) -> Kernel:
+        """The kernel of these phases; `host` is what the host computes in some of them."""
+        events = Counter(host.events if host else {})
         for part in series:
             standby_w = (self._unit.standby_w if self._unit else 0.0) * part.share.channels
-            for name, amount in counters(part.products, part.share.full, standby_w).items():
-                events[name] = events.get(name, 0) + amount
+            events.update(counters(part.products, part.share.full, standby_w))
         longest = max((p for part in series for p in part.products), key=lambda p: p[0].result.time_s * p[1])
         first = series[0].products[0][0].result
         return Kernel(
@@ -287,9 +286,9 @@ class Offload:
             operator=op,
             launch_s=self._launch_s,
             phases=steps,
-            events=events,
+            events=dict(events),
             priced_by=first.priced_by if len(series) == 1 else f"{first.priced_by}/attention",
-            constants=self._constants,
+            constants=tuple(dict.fromkeys((*self._constants, *(host.constants if host else ())))),
             choice={"label": "units"},
             bounds={UNITS: longest[0].result.bound},
         )
@@ -329,14 +328,12 @@ def _operands(op: Operator, kind: str) -> tuple[Tensor, ...]:
 
 
 def _stored(op: Operator, role: Role) -> float:
-    """Bytes that tensors of a role take, whole."""
+    """Bytes that tensors of a role take: weights whole, of a cache what is read."""
     total = 0.0
     for tensor in op.inputs:
         if tensor.role is role and len(tensor.shape) > 1:
-            size = 1.0
-            for length in tensor.shape:
-                size *= float(length)
-            total += (float(tensor.elements) if role is Role.KV_CACHE else size) * tensor.format.bytes_per_element
+            elements = tensor.elements if role is Role.KV_CACHE else prod(tensor.shape)
+            total += float(elements) * tensor.format.bytes_per_element
     return total
 
 

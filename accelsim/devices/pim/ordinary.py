@@ -88,6 +88,19 @@ def _(part: AimPart) -> Ordinary:
     )
 
 
+def host_of(system: System) -> GpuChip:
+    """The host that a system names, with the system's changes of it.
+
+    Raises:
+        UnknownNameError: no such chip, or no such key to change.
+        RequestError: a chip of another family.
+    """
+    host = catalog.chip(system.host, system.host_changes)
+    if not isinstance(host, GpuChip):
+        raise RequestError(f"host = {system.host!r} of {system.name}: expected a chip of family gpu or cpu")
+    return host
+
+
 def host_chip(system: System, unit: Ordinary | None) -> GpuChip:
     """The host of a system, with the system's memory in place of its own where that is so.
 
@@ -98,9 +111,7 @@ def host_chip(system: System, unit: Ordinary | None) -> GpuChip:
     Raises:
         RequestError: a host of another family, or a part that cannot be its memory.
     """
-    host = catalog.chip(system.host)
-    if not isinstance(host, GpuChip):
-        raise RequestError(f"host = {system.host!r} of {system.name}: expected a chip of family gpu")
+    host = host_of(system)
     if unit is None:
         return host
     whole = unit.capacity_bytes * system.count

@@ -13,14 +13,14 @@ from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu import Gpu
 from accelsim.devices.pim.base import KernelDevice, KernelResult
 from accelsim.devices.pim.kernels import BANKS, FEMTO, LINK, UNITS
-from accelsim.devices.pim.offload import PART, Offload, Slower, figures_of
+from accelsim.devices.pim.offload import Offload, Slower, figures_of
 from accelsim.devices.pim.ordinary import host_chip, ordinary
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number, minimum
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator, Role
 from accelsim.mapping.flows import kernel_time_s
 from accelsim.mapping.gpu.resources import MEMORY
-from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Placement, Plan, Resource
+from accelsim.mapping.kernel import PART, Alternative, Demand, Kernel, Phase, Placement, Plan, Resource
 from accelsim.mapping.pim.attention import append_bytes
 from accelsim.mapping.plan import Planner
 from accelsim.spec.base import STATUSES
@@ -63,7 +63,7 @@ class PimSystem:
         self._planner = Planner(self._planned, streams)
         self._cache_on_units: bool | None = None
         self._decoding = False
-        self._repeats: dict[int, int] = {}
+        self._repeats: dict[str, int] = {}
         self._held: dict[str, float] = {}
 
     def _own_resources(self) -> dict[str, Resource]:
@@ -73,7 +73,8 @@ class PimSystem:
         if self.system.link is not None:
             made[LINK] = Resource(LINK, "B", _link_bytes_per_s(self.system, self.chip), 1, "link", "link")
         for part in self._probe.spent:
-            made.setdefault(part.resource, Resource(part.resource, "clk", clock * part.count, part.count, "memory", ""))
+            rate = clock * part.count
+            made.setdefault(part.resource, Resource(part.resource, "clk", rate, part.count, "memory", part.component))
         return made
 
     @property
@@ -98,8 +99,11 @@ class PimSystem:
 
     @property
     def limit_w(self) -> Number:
-        """The host's board."""
-        return self.host.limit_w
+        """The host's board, which feeds a memory of its own; parts beside it draw what they stand by with."""
+        if self._unit is not None:
+            return self.host.limit_w
+        spent_j = sum(part.joules for part in self._probe.spent if part.component == "static")
+        return self.host.limit_w + spent_j / self._probe.time_s
 
     @property
     def reference_clock_hz(self) -> Number:
@@ -135,7 +139,7 @@ class PimSystem:
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """Kernels of a phase; the first decode step decides where attention happens, and so how the cache lies."""
         self._decoding = graph.phase == "decode"
-        self._repeats |= {id(op): block.repeat for block, op in graph}
+        self._repeats = {op.name: block.repeat for block, op in graph}
         if self._decoding and self._cache_on_units is None:
             found = [op for _, op in graph if op.kind is Kind.ATTENTION]
             kernels = [self.kernel(op) for op in found]
@@ -197,7 +201,7 @@ class PimSystem:
         if self._unit is not None or op.name in self._held:
             return False
         padded, _ = self._offload.padded_bytes(op)
-        wanted = (float(op.bytes(Role.WEIGHT)) + padded) * self._repeats.get(id(op), 1)
+        wanted = (float(op.bytes(Role.WEIGHT)) + padded) * self._repeats.get(op.name, 1)
         if sum(self._held.values()) + wanted > self._whole.capacity_bytes:
             return True
         self._held[op.name] = wanted
@@ -243,8 +247,7 @@ class PimSystem:
             return EventCost("memory", UNITS, 0.0)
         if event.endswith(FEMTO):
             name = event.removesuffix(FEMTO)
-            component = next(part.component for part in self._probe.spent if part.resource == name)
-            return EventCost(component, name, 1e-15)
+            return EventCost(self._resources[name].component, name, 1e-15)
         return self.host.event_cost(event)
 
     def roofs(self, events: Iterable[str]) -> Mapping[str, float]:

@@ -40,7 +40,7 @@ class _Walk:
         context: cycles of the weighted sums.
         vectors: cycles in which the lanes of one core pass all scores once.
         keys: elements of keys read, padded to tiles.
-        values: elements of values read.
+        values: elements of values read; none where they are part of the keys.
         lengths: attended positions, padded, and how many tiles attend to so many.
     """
 
@@ -77,7 +77,7 @@ def _walk(op: Operator, shape: Shape, together: int, step: int, lanes: float) ->
         context=int((by_d * wide).sum()),
         vectors=int(np.ceil(kv * shape.rows / lanes).sum()),
         keys=int((by_l * shape.l).sum()) * deep * shape.d,
-        values=int((by_d * shape.d).sum()) * wide * shape.l,
+        values=0 if op.attributes.get("shared_kv") else int((by_d * shape.d).sum()) * wide * shape.l,
         lengths=tuple(zip(*(found.tolist() for found in np.unique(kv, return_counts=True)), strict=True)),
     )
 

@@ -73,9 +73,10 @@ class Layout:
 
     @property
     def link_bytes_per_s(self) -> float:
-        """What all boards send at once."""
+        """What all boards send at once: a message on one link in a ring, on every link where each reaches each."""
         network = self.part.network
-        return self.boards * max(1, self.links - 1) * network.bandwidth_bytes_per_s * network.coding
+        at_once = (self.boards - 1) / self.steps if self.steps else 1
+        return self.boards * at_once * network.bandwidth_bytes_per_s * network.coding
 
     @cached_property
     def resources(self) -> dict[str, Resource]:

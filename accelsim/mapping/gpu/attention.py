@@ -26,7 +26,7 @@ from accelsim.timing.gpu.gemm import MMA_DEPTH
 from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES
 
 QUERY_TILES = (16, 64, 128)
-"""Query rows of a tile; 16 is the smallest matrix instruction."""
+"""Query rows of a tile; a matrix unit that takes fewer rows at once has one more."""
 
 KV_BLOCKS = (128, 64, 32, 16)
 """KV positions of a block; the largest that leaves two buffers is used."""
@@ -35,6 +35,7 @@ SPLITS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 SOFTMAX_FLOPS = 4
 CONSTANTS = (
     "sm.count",
+    "sm.tile_rows",
     "clock.sm.frequency",
     "peak",
     "vector.rate",
@@ -110,8 +111,9 @@ def _candidates(op: Operator, chip: GpuChip, pair: Pair, beside: Steps, memory: 
     """Query tiles that are at least half full, and splits up to four tiles per SM."""
     size = _size(op)
     rows = size.query * size.group
-    for tq in QUERY_TILES:
-        if tq > QUERY_TILES[0] and tq >= 2 * rows:
+    least = min(chip.sm.tile_rows, QUERY_TILES[0])
+    for tq in dict.fromkeys((least, *QUERY_TILES)):
+        if tq > least and tq >= 2 * rows:
             continue
         for split in SPLITS:
             made = _candidate(op, chip, pair, beside, memory, size, tq=tq, split=split)

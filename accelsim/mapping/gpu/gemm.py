@@ -28,13 +28,14 @@ from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
 from accelsim.spec.calibration import GemmConstants
 from accelsim.spec.device import GpuChip
 from accelsim.timing.gpu import gemm
-from accelsim.timing.gpu.gemm import CANDIDATES, MMA_DEPTH
+from accelsim.timing.gpu.gemm import MMA_DEPTH, Candidates, candidates
 from accelsim.timing.gpu.power import throttled
 from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Machine, Shapes, Times
 
 CONSTANTS = (
     "sm.count",
     "sm.max_tiles",
+    "sm.tile_rows",
     "clock.sm.frequency",
     "peak",
     "timing.launch",
@@ -78,7 +79,7 @@ class _Chosen:
 
     @staticmethod
     def of(times: Times, shapes: Shapes, machine: Machine, constants: GemmConstants) -> _Chosen:
-        tile, split = CANDIDATES[int(times.candidate[0])]
+        tile, split = candidates(machine.tile_rows).pairs[int(times.candidate[0])]
         loop, fetched = float(times.waves[0] * times.steps[0]), float(times.fetched[0])
         cycles = gemm.unit_cycles(*tile, fetched, shapes, machine, constants)
         natural = {
@@ -91,7 +92,7 @@ class _Chosen:
         }
         limit = max(natural, key=lambda name: natural[name])
         # beside memory and the units there is what hides in between: latency, the issue of steps, the start of tiles
-        waits = limit != MEMORY and natural[limit] < float(times.sm[0]) / 2
+        waits = natural[limit] < float(times.sm[0]) / 2
         return _Chosen(
             tile, split, int(times.tiles[0]), int(times.steps[0]), int(times.stages[0]), float(times.waves[0]),
             float(times.body[0]), float(times.reduction[0]), fetched, natural, limit, "pipeline" if waits else None,
@@ -161,16 +162,16 @@ def kernel(
             "clock": float(1 / times.clock[0]),
             "calibration": library.calibration.name,
         },
-        alternatives=_alternatives(times),
+        alternatives=_alternatives(times, candidates(figures.tile_rows)),
     )
 
 
-def _alternatives(times: Times) -> tuple[Alternative, ...]:
+def _alternatives(times: Times, choice: Candidates) -> tuple[Alternative, ...]:
     found = times.candidates[0]
     order = np.argsort(found, kind="stable")
     return tuple(
         Alternative(f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""), float(found[index]))
-        for index, ((tm, tn), split) in ((int(i), CANDIDATES[int(i)]) for i in order if np.isfinite(found[i]))
+        for index, ((tm, tn), split) in ((int(i), choice.pairs[int(i)]) for i in order if np.isfinite(found[i]))
     )
 
 

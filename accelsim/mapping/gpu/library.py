@@ -27,13 +27,13 @@ class Library:
         calibration: their constants.
         conditions: what the run says of residency and clock.
         chip: name of the chip that they run on.
-        generation: of that chip.
+        kinds: family and generation of that chip.
     """
 
     calibration: Calibration
     conditions: Conditions
     chip: str
-    generation: str
+    kinds: tuple[str, str]
 
     @property
     def label(self) -> str:
@@ -43,17 +43,20 @@ class Library:
     @property
     def calibrated(self) -> bool:
         """Whether kernels of this very chip were timed."""
-        return self.calibration.chip == self.chip
+        return self.calibration.provenance is not None and self.calibration.chip == self.chip
 
     @property
     def note(self) -> str:
         """What a run says of its constants."""
-        found, errors = self.calibration, self.calibration.provenance.held
+        found = self.calibration
+        if found.provenance is None:
+            return f"uncalibrated: no kernel of {self.chip} was measured; data-sheet figures and assumptions alone"
+        errors = found.provenance.held
         known = f"GEMMs by {found.library} on {found.chip}"
         if self.calibrated:
             off = 100 * errors.mean
             return f"calibrated: {known} ({off:.1f} % off); other kernels: data-sheet figures and assumptions"
-        if self.generation in found.default_for:
+        if set(self.kinds) & set(found.default_for):
             return (
                 f"uncalibrated: no kernel of this chip was measured; {known}, and chips of one generation were 5 % off "
                 "when tested (H200 with H100's constants)"
@@ -72,10 +75,11 @@ def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
         DescriptionError: a calibration file that is not valid.
     """
     asked = conditions or Conditions()
-    return Library(_chosen(chip.name, chip.generation, asked.library), asked, chip.name, chip.generation)
+    kinds = (chip.family, chip.generation)
+    return Library(_chosen(chip.name, kinds, asked.library), asked, chip.name, kinds)
 
 
-def _chosen(chip: str, generation: str, name: str | None) -> Calibration:
+def _chosen(chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
     records = [catalog.calibration(entry) for entry in catalog.names("calibrations")]
     if name is not None:
         fitting = [record for record in records if name in (record.library, record.name)]
@@ -85,6 +89,6 @@ def _chosen(chip: str, generation: str, name: str | None) -> Calibration:
         records = fitting
 
     def rank(record: Calibration) -> tuple[bool, bool, bool]:
-        return (record.chip != chip, generation not in record.default_for, NEAREST not in record.default_for)
+        return (record.chip != chip, not set(kinds) & set(record.default_for), NEAREST not in record.default_for)
 
     return min(records, key=rank)

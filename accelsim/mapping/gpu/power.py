@@ -34,6 +34,9 @@ FULL: Final = 1000
 CLOCK: Final = "clock"
 """In `Kernel.choice`: the clock of a kernel over the nominal one, by its closed form or by the board's limit."""
 
+CUBE: Final = 1 / 3
+"""Exponent of the clock's answer where power is clock times the square of a voltage that follows the clock."""
+
 _ELSEWHERE: Final = frozenset({MEMORY})
 """Resources that the SM clock does not drive."""
 
@@ -53,27 +56,31 @@ class Known:
     own: bool
 
 
-def known(chip: GpuChip) -> Known:
-    """The constants of a chip's own board, of one of its generation, or of the only one that there is."""
-    return _known(chip.name, chip.generation)
+def known(chip: GpuChip) -> Known | None:
+    """The constants of a GPU's own board, of one of its generation, or of any; None for what is no GPU."""
+    return _known(chip.name, chip.generation) if chip.family == "gpu" else None
 
 
 @cache
-def _known(chip: str, generation: str) -> Known:
+def _known(chip: str, generation: str) -> Known | None:
     logged = [record for record in map(catalog.calibration, catalog.names("calibrations")) if record.power]
 
     def rank(record: Calibration) -> tuple[bool, bool]:
         on = catalog.chip(record.chip)
         return record.chip != chip, not (isinstance(on, GpuChip) and on.generation == generation)
 
-    best = min(logged, key=rank)
-    assert best.power is not None
+    best = min(logged, key=rank, default=None)
+    if best is None or best.power is None:
+        return None
     return Known(best.power, best.chip, best.chip == chip)
 
 
 def supply(chip: GpuChip) -> Supply:
-    """The board of a chip."""
-    board = known(chip).board
+    """The board of a chip; of one that nothing is known of, the priced events alone draw power."""
+    found = known(chip)
+    if found is None:
+        return Supply(chip.power.idle_w, chip.power.limit_w, 1.0, CUBE)
+    board = found.board
     return Supply(chip.power.idle_w, board.regulated * chip.power.limit_w, board.drawn, board.response)
 
 

@@ -112,9 +112,12 @@ def shapes(size: Problem, pair: Pair) -> Shapes:
 
 def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
     """The figures of a chip that a product of this pair of formats meets."""
+    # a chip that cannot keep enough under way never sees the whole rate of a stream
+    reach = memory.share(chip.sm.count * chip.timing.bytes_in_flight_per_sm)
     return Machine(
         sms=chip.sm.count,
         max_tiles=chip.sm.max_tiles,
+        tile_rows=chip.sm.tile_rows,
         clock_hz=chip.clock.sm.frequency_hz,
         flops_per_clock=pair.peak.flops_per_clock,
         vector_flops_per_clock=chip.vector.flops_per_clock,
@@ -130,5 +133,5 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
         memory_bytes_per_s=chip.memory.bandwidth_bytes_per_s,
         launch_s=chip.timing.launch_s,
         latency_s=chip.timing.memory_latency_s,
-        streaming=memory.streamings,
+        streaming=lambda reads: np.minimum(memory.streamings(reads), reach),
     )

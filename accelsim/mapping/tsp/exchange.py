@@ -7,7 +7,7 @@ from math import ceil
 from accelsim.mapping.tsp import vector
 from accelsim.mapping.tsp.resources import GLOBAL, GLOBAL_FLIGHT, LOCAL, LOCAL_FLIGHT
 from accelsim.mapping.tsp.schedule import Give, Program, Run, Take
-from accelsim.mapping.tsp.section import Section, side_name
+from accelsim.mapping.tsp.section import Section, memory_port
 from accelsim.mapping.tsp.steps import Steps
 from accelsim.spec.tsp import Fabric, TspPart
 from accelsim.timing.tsp import topology
@@ -31,18 +31,16 @@ def send(part: TspPart, name: str, links: int, vectors: int, *, within: bool, ho
     runs: list[Run] = []
     for link in range(links):
         side = SIDES[link % 2]
-        here, stream, far = side_name(side), link // 2, side * plan.sxm
-        place = side * (stream % plan.mem + 1)
-        bank = f"{here}.mem{abs(place)}."
-        other = f"{here}.mem{plan.mem - abs(place) + 1}.{part.mem.banks - 1}"
-        home = side * (plan.mem - abs(place) + 1)
+        stream, far = link // 2, side * plan.sxm
+        place, bank = memory_port(part, side, 2 * stream)
+        home, other = memory_port(part, side, 2 * stream + 1)
         first = Steps(0, vectors, held)
         leave = first.moved(part.mem.read + abs(far - place))
         land = leave.moved(flight)
         down = land.moved(1 + abs(far - home))
         runs += [
             Run(
-                name=f"read{link}", unit=f"{bank}0", place=place, steps=first, delay=part.mem.read,
+                name=f"read{link}", unit=bank, place=place, steps=first, delay=part.mem.read,
                 gives=(Give(side, stream, far),),
             ),
             Run(

@@ -98,7 +98,7 @@ def section(part: TspPart, row: TspPeak, tiling: Tiling, name: str, out_bytes: i
         runs += _hemisphere(part, row, tiling, side, out_bytes)
     earliest = min(run.steps.first for run in runs)
     program = Program(tuple(run.moved(-earliest) for run in runs), part.lanes.tiles)
-    steady, planes = tiling.steady, 2 * way.groups * way.size
+    steady, planes = min(tiling.steady, program.cycles), 2 * way.groups * way.size
     loading = tiling.rounds * tiling.sets * planes * way.rows / part.mxm.weight_streams
     units = {LOAD: ceil(loading), MXM: tiling.rounds * tiling.vectors * row.vector_cycles * planes}
     pace, rule = LOAD, "tsp/weights"

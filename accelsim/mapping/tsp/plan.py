@@ -13,7 +13,7 @@ from accelsim.mapping.tsp import exchange
 from accelsim.mapping.tsp.layout import Layout, layout, lone
 from accelsim.mapping.tsp.operators import Chip, Work
 from accelsim.mapping.tsp.pairs import Pair, resolve
-from accelsim.mapping.tsp.resources import SRAM, STREAM, TURNAROUND, resources
+from accelsim.mapping.tsp.resources import GLOBAL, SRAM, STREAM, TURNAROUND, resources
 from accelsim.mapping.tsp.section import Section
 from accelsim.mapping.tsp.split import Splitter, Step, Way
 from accelsim.spec.infeasible import Infeasible
@@ -226,7 +226,8 @@ class TspMapper:
             "convert": work.converted * width,
             "memory": sum(s.sram_bytes for s in work.sections) * width,
             "stream": sum(s.hop_bytes for s in work.sections) * width,
-            "link": sum(s.link_bytes for s in work.sections) * width,
+            "link": sum(s.link_bytes for s in work.sections if s.pace != GLOBAL) * width,
+            "global": sum(s.link_bytes for s in work.sections if s.pace == GLOBAL) * width,
         }
         if pair is not None:
             events[pair.event] = ceil(float(counts.matrix_flops)) * each

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from accelsim.mapping.tsp.schedule import Program, Run, check
+from accelsim.spec.tsp import TspPart
+from accelsim.timing.tsp.floorplan import Floorplan
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class Section:
 def is_memory(run: Run) -> bool:
     """Whether a run reads or writes a memory slice."""
     return ".mem" in run.unit
+
+
+def memory_port(part: TspPart, side: int, number: int) -> tuple[int, str]:
+    """Place and unit of one of a hemisphere's memory ports; even numbers for reads, odd ones for writes.
+
+    Tensors may lie in any slice: these are taken from the middle of the hemisphere on, a mean way.
+    """
+    mem = Floorplan.of(part).mem
+    index = (number // part.mem.banks + mem // 2) % mem + 1
+    return side * index, f"{side_name(side)}.mem{index}.{number % part.mem.banks}"
 
 
 def side_name(side: int) -> str:

@@ -6,7 +6,7 @@ from math import ceil, log2
 
 from accelsim.mapping.tsp.resources import MXM, PIPELINE, VXM
 from accelsim.mapping.tsp.schedule import Give, Program, Run, Take
-from accelsim.mapping.tsp.section import Section, side_name
+from accelsim.mapping.tsp.section import Section, memory_port, side_name
 from accelsim.mapping.tsp.steps import Steps
 from accelsim.spec.tsp import TspPart
 from accelsim.timing.tsp.floorplan import EAST, SIDES, WEST, Floorplan
@@ -17,7 +17,7 @@ from accelsim.timing.tsp.rates import RESULT_BYTES, bytes_at_once, vector_pass
 def passes(part: TspPart, name: str, *, elements: int, operations: int, read: int, written: int) -> tuple[Section, ...]:
     """Elements from memory slices through chained ALUs and back; nothing is stored with `written` = 0.
 
-    Operands that are more bytes than streams bring at once come in several sections, partial results in registers.
+    What is more bytes than streams and memory ports move at once comes and goes in several sections.
 
     Args:
         part: the chip.
@@ -27,20 +27,17 @@ def passes(part: TspPart, name: str, *, elements: int, operations: int, read: in
         read: bytes of all operands per element.
         written: bytes of all results per element.
     """
-    most = bytes_at_once(part)
-    if read > most:
-        parts = ceil(read / most)
-        each = ceil(read / parts)
-        share = ceil(operations / parts)
-        return tuple(
-            _pass(part, f"{name}{index}", elements, share, each, written if index == parts - 1 else 0)
-            for index in range(parts)
-        )
-    return (_pass(part, name, elements, operations, read, min(written, most)),)
+    parts = max(1, ceil(max(read, written) / bytes_at_once(part)))
+    if parts == 1:
+        return (_pass(part, name, elements, operations, read, written),)
+    return tuple(
+        _pass(part, f"{name}{index}", elements, ceil(operations / parts), ceil(read / parts), ceil(written / parts))
+        for index in range(parts)
+    )
 
 
 def _pass(part: TspPart, name: str, elements: int, operations: int, read: int, written: int) -> Section:
-    plan, lanes = Floorplan.of(part), part.lanes.vector
+    lanes = part.lanes.vector
     operations = max(1, operations)
     vectors = max(1, ceil(elements / lanes))
     rate = vector_pass(part, operations, read, written)
@@ -59,7 +56,7 @@ def _pass(part: TspPart, name: str, elements: int, operations: int, read: int, w
         for _ in range(read):
             port = used[side][0]
             used[side][0] += 1
-            place, unit = _port(part, plan, side, 2 * port)
+            place, unit = memory_port(part, side, 2 * port)
             label = f"{here}.read{port}"
             runs.append(
                 Run(
@@ -72,7 +69,7 @@ def _pass(part: TspPart, name: str, elements: int, operations: int, read: int, w
         for _ in range(written):
             port = used[side][1]
             used[side][1] += 1
-            place, unit = _port(part, plan, side, 2 * port + 1)
+            place, unit = memory_port(part, side, 2 * port + 1)
             gives.append(Give(side, port, place))
             stores.append(
                 Run(
@@ -88,18 +85,9 @@ def _pass(part: TspPart, name: str, elements: int, operations: int, read: int, w
         )  # fmt: skip
         runs += stores
     program = _from_zero(runs, part)
-    steady = entries * rate.stride
+    steady = min(entries * rate.stride, program.cycles)
     units = {VXM: steady * min(width * operations, part.vxm.alus)}
     return Section(name, program, steady, VXM, PIPELINE, units, lanes, "tsp/vector")
-
-
-def _port(part: TspPart, plan: Floorplan, side: int, number: int) -> tuple[int, str]:
-    """Place and unit of one of a hemisphere's memory ports; even numbers for reads, odd ones for writes.
-
-    Tensors may lie in any slice: these are taken from the middle of the hemisphere on, a mean way from the lanes.
-    """
-    index = (number // part.mem.banks + plan.mem // 2) % plan.mem + 1
-    return side * index, f"{side_name(side)}.mem{index}.{number % part.mem.banks}"
 
 
 def lane_sums(part: TspPart, name: str, rows: int) -> Section:

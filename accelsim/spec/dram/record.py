@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from accelsim import units
 from accelsim.errors import UnitError, did_you_mean
 from accelsim.spec.base import Count, Description, Name, Record, Sourced
+from accelsim.spec.dram import preset
 from accelsim.spec.dram.energy import Energy
 from accelsim.spec.dram.organization import Organization, address_fields
 from accelsim.spec.dram.protocol import OPTIONAL, Protocol
@@ -41,7 +42,7 @@ class Timing(Sourced):
     Attributes:
         tck_ps: the clock of the command bus.
         given: name and value of every parameter, as written.
-        assumed: parameters that have no source.
+        assumed: parameters that have no source; also the clock (`tCK_ps`), or all (`cycles`).
     """
 
     name: str
@@ -70,7 +71,7 @@ class Timing(Sourced):
         problems += [
             f"assumed names {name!r}, which is no parameter{did_you_mean(name, cycles)}"
             for name in self.assumed
-            if name not in cycles
+            if name not in (*cycles, "tCK_ps", "cycles")
         ]
         if problems:
             raise ValueError("; ".join(problems))
@@ -156,6 +157,20 @@ class Dram(Description):
         """Bytes that all data buses carry, one burst after another."""
         buses = self.organization.channels * self.organization.pseudo_channels
         return buses * self.organization.access_bytes / (self.timing.cycles["nBL"] * self.timing.tck_ps * 1e-12)
+
+    def with_(self, overrides: Mapping[str, object] | None = None, /, **more: object) -> Self:
+        """The same record with other values; `timing.nRAS` and `organization.banks` are of the presets in use.
+
+        Raises:
+            UnknownNameError: a key that the description, or that preset, does not have.
+            DescriptionError: a value that is not allowed.
+        """
+        named = preset.paths(self._raw, {**(overrides or {}), **more})
+        if not (absent := preset.absent(self._raw, named)):
+            return super().with_(named)
+        same = self.model_copy()
+        same._raw = absent
+        return super(Dram, same).with_(named)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Dram:

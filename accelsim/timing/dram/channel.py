@@ -9,7 +9,7 @@ import numpy as np
 
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.spec.dram import LEVELS, Command, Dram, Level
-from accelsim.timing.dram import channel_kernels as kernels
+from accelsim.timing.dram import table_kernels as kernels
 from accelsim.timing.dram.controller import desk
 from accelsim.timing.dram.table import idle, in_force, wires
 

@@ -1,97 +1,13 @@
-"""Kernels of DRAM channels: the timing table, the FR-FCFS controller and command programs; plain Python, or compiled.
+"""Kernels of DRAM channels: the FR-FCFS controller; plain Python, or compiled.
 
-Times are in clock cycles. `wires` (`table.Wires`) is what does not change, `banks` (`table.Banks`) the timing state,
-`desk` (`controller.Desk`) the queues and counters of the controllers. The scheduling rules are those of DRAMsim3
-2981759 (command_queue.cc, controller.cc, refresh.cc), here with times to wake at instead of a step for every cycle.
+Arguments are those of `table_kernels`. The scheduling rules are those of DRAMsim3 2981759 (command_queue.cc,
+controller.cc, refresh.cc), here with times to wake at instead of a step for every cycle.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 from __future__ import annotations
 
-NEVER = 1 << 60
-
-
-def earliest(wires, banks, command, bank):
-    """The first cycle at which the table allows a command to a bank (or to the levels above it)."""
-    at = 0
-    for level in range(wires.level[command] + 1):
-        at = max(at, banks.ready[wires.path[bank, level], command])
-    return at
-
-
-def note(wires, banks, command, bank, now):
-    """Enter an issued command into the table."""
-    rows = wires.rows
-    for k in range(wires.first[command], wires.first[command + 1]):
-        level, following, window, ring = rows[k, 0], rows[k, 1], rows[k, 3], rows[k, 5]
-        node = wires.path[bank, level]
-        since = now
-        if window > 1:
-            count = banks.issued[ring, node]
-            banks.ring[ring, node, count % window] = now
-            banks.issued[ring, node] = count + 1
-            if count + 1 < window:
-                continue
-            since = banks.ring[ring, node, (count + 1) % window]
-        legal = since + rows[k, 2]
-        if rows[k, 4] == 0:
-            banks.ready[node, following] = max(banks.ready[node, following], legal)
-            continue
-        of_level = wires.offset[level]
-        start = of_level + (node - of_level) // wires.fanout[level] * wires.fanout[level]
-        for other in range(start, start + wires.fanout[level]):
-            if other != node:
-                banks.ready[other, following] = max(banks.ready[other, following], legal)
-
-
-def apply(wires, banks, desk, command, bank, row, now):
-    """Issue a command: timing, rows, counters, open time of the rank and the log."""
-    note(wires, banks, command, bank, now)
-    does = wires.does[command]
-    first, last = span(wires, command, bank)
-    if does == 0:  # activate
-        for b in range(first, last):
-            opened(wires, banks, desk, b, row, now)
-    elif does == 1 or wires.closes[command] == 1:
-        for b in range(first, last):
-            closed(wires, banks, desk, b, now)
-    desk.counts[command] += 1
-    if desk.logged[0] < desk.log.shape[0]:
-        at = desk.logged[0]
-        desk.log[at, 0], desk.log[at, 1], desk.log[at, 2], desk.log[at, 3] = now, command, bank, row
-        desk.logged[0] = at + 1
-
-
-def span(wires, command, bank):
-    """The banks that a command addresses: from the first to before the last."""
-    size = wires.below[wires.level[command]]
-    start = bank // size * size
-    return start, start + size
-
-
-def opened(wires, banks, desk, bank, row, now):
-    """A row opens."""
-    rank = wires.path[bank, 2]
-    if banks.row[bank] < 0:
-        if banks.open_banks[rank] == 0:
-            banks.open_since[rank] = now
-        banks.open_banks[rank] += 1
-    banks.row[bank] = row
-    banks.hits[bank] = 0
-    desk.wake_queue[wires.queue[bank]] = 0
-
-
-def closed(wires, banks, desk, bank, now):
-    """A row closes, if one was open."""
-    if banks.row[bank] < 0:
-        return
-    rank = wires.path[bank, 2]
-    banks.open_banks[rank] -= 1
-    if banks.open_banks[rank] == 0:
-        banks.open_cycles[rank] += now - banks.open_since[rank]
-    banks.row[bank] = -1
-    banks.hits[bank] = 0
-    desk.wake_queue[wires.queue[bank]] = 0
+from accelsim.timing.dram.table_kernels import NEVER, apply, earliest, span
 
 
 def may_precharge(wires, banks, desk, requests, queue, at):
@@ -121,8 +37,27 @@ def read_before(desk, requests, queue, at):
 
 def ready_entry(wires, banks, desk, requests, queue, now):
     """The first entry of a queue that can issue now, and its command; (-1, time to look again) if there is none."""
-    soonest = NEVER
     settings = wires.settings
+    desk.want[queue] = 3
+    if settings.per_bank and desk.length[queue] > 0:  # a queue has the number of its bank
+        closed = banks.row[queue] < 0
+        if closed or banks.row[queue] == requests.row[desk.entry[queue, 0]]:
+            desk.want[queue] = 0 if closed else 1
+            soonest = earliest(wires, banks, settings.activate if closed else settings.read, queue)
+            if soonest > now and not closed:
+                soonest = min(soonest, earliest(wires, banks, settings.write, queue))
+            if soonest > now:
+                return -1, soonest
+            if closed:
+                return 0, settings.activate
+    return ready_of_all(wires, banks, desk, requests, queue, now)
+
+
+def ready_of_all(wires, banks, desk, requests, queue, now):
+    """As `ready_entry`, entry by entry."""
+    settings = wires.settings
+    soonest = NEVER
+    last_bank, last_command, time = -1, -1, 0
     for at in range(desk.length[queue]):
         request = desk.entry[queue, at]
         bank = requests.bank[request]
@@ -134,17 +69,18 @@ def ready_entry(wires, banks, desk, requests, queue, now):
             continue
         else:
             command = settings.precharge
-        time = earliest(wires, banks, command, bank)
+        if bank != last_bank or command != last_command:
+            last_bank, last_command, time = bank, command, earliest(wires, banks, command, bank)
         if time > now:
             soonest = min(soonest, time)
-            if command == settings.activate and settings.per_bank:
-                break
             continue
         if command == settings.precharge and not may_precharge(wires, banks, desk, requests, queue, at):
             continue
         if command == settings.write and read_before(desk, requests, queue, at):
             continue
         return at, command
+    if settings.per_bank and last_command == settings.precharge:
+        desk.want[queue] = 2
     return -1, soonest
 
 
@@ -167,33 +103,68 @@ def issue_first(wires, banks, desk, requests, channel, now, barred):
         barred: the bus that is taken already, or -1. A command for it stays where it is, but the turn passes on.
     """
     settings = wires.settings
-    per_channel = settings.queues_per_channel
-    base = channel * per_channel
-    soonest = NEVER
-    for step in range(1, per_channel + 1):
-        turn = desk.turn[channel] + step
-        queue = base + (turn - per_channel if turn >= per_channel else turn)
-        if desk.wake_queue[queue] > now:
-            soonest = min(soonest, desk.wake_queue[queue])
-            continue
-        if desk.blocked[queue] == 1:
-            continue
+    base, size = channel * settings.queues_per_channel, settings.queues_per_channel
+    wake, blocked = desk.wake_queue[base : base + size], desk.blocked[base : base + size]
+    last = desk.turn[channel]
+    while True:
+        turn = next_turn(wake, blocked, last, now)
+        if turn < 0:
+            break
+        queue = base + turn
         at, command = ready_entry(wires, banks, desk, requests, queue, now)
         if at < 0:
-            desk.wake_queue[queue] = command
-            soonest = min(soonest, command)
+            wake[turn] = command
             continue
-        desk.turn[channel] = queue - base
+        desk.turn[channel] = turn
         bus = wires.bus[command]
         if bus == barred:
             return -1
         request = desk.entry[queue, at]
+        bank = requests.bank[request]
         if bus == 1:
             take_out(wires, banks, desk, requests, channel, queue, at, now)
-        apply(wires, banks, desk, command, requests.bank[request], requests.row[request], now)
+        apply(wires, banks, desk, command, bank, requests.row[request], now)
+        for waited in range(3):
+            if settings.per_bank and (waited == 1) == (bus == 1) and (waited > 0 or command == settings.activate):
+                hold_back(wires, banks, desk, waited, bank, now)
         return bus
+    soonest = NEVER
+    for k in range(wake.size):
+        soonest = min(soonest, wake[k] if wake[k] > now else NEVER)
     desk.soonest[channel] = soonest
     return -1
+
+
+def next_turn(wake, blocked, last, now):
+    """The queue after the last one, round robin, that may have something to issue; -1 if none has."""
+    found = NEVER
+    for k in range(wake.size):
+        turn = k + (wake.size if k <= last else 0)
+        found = min(found, NEVER if (wake[k] > now) | (blocked[k] != 0) else turn)
+    if found == NEVER:
+        return -1
+    return found - wake.size if found >= wake.size else found
+
+
+def hold_back(wires, banks, desk, waited, bank, now):
+    """After a command: queues that wait for one of a kind need not look before the levels above banks allow it."""
+    settings = wires.settings
+    time, other_time = 0, 0
+    command = settings.activate if waited == 0 else (settings.read if waited == 1 else settings.precharge)
+    other = settings.write if waited == 1 else command
+    for level in range(3):
+        if level > 0 and wires.fanout[level] == 1:
+            continue
+        node = wires.path[bank, level]
+        time = max(time, banks.ready[node, command])
+        other_time = max(other_time, banks.ready[node, other])
+        if min(time, other_time) > now + 1:
+            size = wires.below[level]
+            start = bank // size * size
+            wake, want = desk.wake_queue[start : start + size], desk.want[start : start + size]
+            until = min(time, other_time)
+            for k in range(wake.size):
+                wake[k] = until if (want[k] == waited) & (wake[k] > 0) & (wake[k] < until) else wake[k]
 
 
 def take_out(wires, banks, desk, requests, channel, queue, at, now):
@@ -204,12 +175,15 @@ def take_out(wires, banks, desk, requests, channel, queue, at, now):
         desk.counters[0] += 1
     banks.hits[bank] += 1
     finish(wires, desk, requests, request, now)
+    if desk.length[queue] == wires.settings.command_queue:
+        desk.passed[channel, 0] = desk.passed[channel, 1] = 0
     desk.length[queue] -= 1
+    entries = desk.entry[queue]
     for k in range(at, desk.length[queue]):
-        desk.entry[queue, k] = desk.entry[queue, k + 1]
+        entries[k] = entries[k + 1]
     desk.queued[channel] -= 1
     desk.known[channel, bucket(requests.key[request])] -= 1
-    desk.wake_queue[queue] = 0
+    desk.wake_queue[queue] = 0 if desk.length[queue] > 0 else NEVER
     desk.try_move[channel] = 1
 
 
@@ -221,30 +195,31 @@ def refresh(wires, banks, desk, channel, now):
     first, last = span(wires, settings.refresh, bank)
     for b in range(first, last):
         desk.blocked[wires.queue[b]] = 1
-    soonest, is_open = NEVER, False
-    for b in range(first, last):
-        if banks.row[b] < 0:
+    command, soonest = settings.refresh, NEVER
+    for b in range(first, last + 1):  # the last round is for the refresh itself, once no row is open
+        if b < last and banks.row[b] < 0:
             continue
-        is_open = True
-        time = earliest(wires, banks, settings.precharge, b)
-        if time <= now:
-            apply(wires, banks, desk, settings.precharge, b, banks.row[b], now)
-            return 1
+        if b < last:
+            command, bank = settings.precharge, b
+        elif command == settings.precharge:
+            break
+        time = earliest(wires, banks, command, bank)
         soonest = min(soonest, time)
-    if not is_open:
-        soonest = earliest(wires, banks, settings.refresh, bank)
-        if soonest <= now:
-            apply(wires, banks, desk, settings.refresh, bank, -1, now)
-            for b in range(first, last):
-                desk.blocked[wires.queue[b]] = 0
-                desk.wake_queue[wires.queue[b]] = 0
-            desk.refreshed[channel] += 1
-            return 1
-    desk.refresh_at[channel] = soonest
-    return 0
+        if time <= now:
+            break
+    if soonest > now:
+        desk.refresh_at[channel] = soonest
+        return 0
+    apply(wires, banks, desk, command, bank, banks.row[bank] if command == settings.precharge else -1, now)
+    if command == settings.refresh:
+        for b in range(first, last):
+            desk.blocked[wires.queue[b]] = 0
+            desk.wake_queue[wires.queue[b]] = 0
+        desk.refreshed[channel] += 1
+    return 1
 
 
-def move(wires, desk, requests, channel, over):
+def move(wires, banks, desk, requests, channel, over):
     """Move one waiting request to its command queue, as DRAMsim3 schedules transactions; 1 if one moved."""
     settings = wires.settings
     writes = desk.waiting[channel, 1]
@@ -253,24 +228,30 @@ def move(wires, desk, requests, channel, over):
         if writes >= settings.transaction_queue or idle or (over and desk.waiting[channel, 0] == 0):
             desk.draining[channel] = writes
     kind = 1 if desk.draining[channel] > 0 else 0
-    for at in range(desk.waiting[channel, kind]):
+    desk.draining[channel] = max(0, desk.draining[channel])
+    for at in range(desk.passed[channel, kind], desk.waiting[channel, kind]):
         request = desk.hall[channel, kind, at]
         queue = wires.queue[requests.bank[request]]
         if desk.length[queue] >= settings.command_queue:
             continue
+        desk.passed[channel, kind] = at
         if kind == 1:
-            if pending(wires, desk, requests, channel, request, 0) >= 0:
-                desk.draining[channel] = 0
+            alone = desk.known[channel, bucket(requests.key[request])] == 1
+            if not alone and pending(wires, desk, requests, channel, request, 0) >= 0:
+                desk.draining[channel] = -1  # that read's turn, or a full hall of writes would wait for it forever
                 return 1
             desk.draining[channel] -= 1
         desk.entry[queue, desk.length[queue]] = request
+        if desk.length[queue] == 0 or settings.per_bank == 0 or requests.row[request] == banks.row[queue]:
+            desk.wake_queue[queue] = 0  # others behind one that waits for a row change nothing
         desk.length[queue] += 1
         desk.queued[channel] += 1
-        desk.wake_queue[queue] = 0
         desk.waiting[channel, kind] -= 1
+        hall = desk.hall[channel, kind]
         for k in range(at, desk.waiting[channel, kind]):
-            desk.hall[channel, kind, k] = desk.hall[channel, kind, k + 1]
+            hall[k] = hall[k + 1]
         return 1
+    desk.passed[channel, kind] = desk.waiting[channel, kind]
     return 0
 
 
@@ -329,16 +310,17 @@ def tick(wires, banks, desk, requests, channel, now, over):
             bus = 0
         else:
             wake = min(wake, desk.refresh_at[channel])
-    first = bus
-    if bus < 0:
-        first = issue_first(wires, banks, desk, requests, channel, now, -1)
-    if first < 0:
-        wake = min(wake, desk.soonest[channel])
-    elif settings.two_buses:
-        issue_first(wires, banks, desk, requests, channel, now, first)
-    moved = desk.try_move[channel] and move(wires, desk, requests, channel, over)
+    while bus < 0 or settings.two_buses:
+        issued = issue_first(wires, banks, desk, requests, channel, now, bus)
+        if bus >= 0:
+            break
+        bus = issued
+        if issued < 0:
+            wake = min(wake, desk.soonest[channel])
+            break
+    moved = desk.try_move[channel] and move(wires, banks, desk, requests, channel, over)
     desk.try_move[channel] = moved
-    desk.wake[channel] = now + 1 if first >= 0 or moved else max(wake, now + 1)
+    desk.wake[channel] = now + 1 if bus >= 0 or moved else max(wake, now + 1)
 
 
 def feed(wires, desk, requests, start, now):
@@ -386,57 +368,4 @@ def serve(wires, banks, desk, requests):
                 tick(wires, banks, desk, requests, channel, now, told)
             soonest = min(soonest, desk.wake[channel])
         now = max(now + 1, soonest) if start < total or told == 1 else now + 1
-    return now
-
-
-def missing(wires, banks, command, bank, row):
-    """The command that a column command lacks, and for which bank: a precharge, an activation, or itself."""
-    if wires.does[command] in (2, 3, 5):
-        first, last = span(wires, command, bank)
-        for b in range(first, last):
-            if banks.row[b] != row:
-                return (wires.settings.activate if banks.row[b] < 0 else wires.settings.precharge), b
-    return command, bank
-
-
-def clear_for_refresh(wires, banks, desk, now):
-    """The next command of a refresh that is due: its precharges, then itself."""
-    settings = wires.settings
-    bank = wires.refresh_order[desk.refreshed[0] % settings.refresh_units]
-    first, last = span(wires, settings.refresh, bank)
-    for b in range(first, last):
-        if banks.row[b] >= 0:
-            return settings.precharge, b
-    return settings.refresh, bank
-
-
-def execute(wires, banks, desk, program, now):
-    """Issue commands in order, each as soon as the table allows, with the precharges, activations and refreshes.
-
-    Args:
-        program: [n, 3]: command, bank, row. Reads, writes and computations open their rows.
-        now: cycle of the last command before.
-
-    Returns:
-        The cycle of the last command.
-    """
-    settings = wires.settings
-    at = 0
-    while at < program.shape[0]:
-        row = program[at, 2]
-        command, bank = missing(wires, banks, program[at, 0], program[at, 1], row)
-        time = max(now, earliest(wires, banks, command, bank), desk.bus_free[wires.bus[command]])
-        if time >= desk.next_refresh[0]:
-            command, bank = clear_for_refresh(wires, banks, desk, now)
-            time = max(now, earliest(wires, banks, command, bank), desk.bus_free[wires.bus[command]])
-            if command == settings.refresh:
-                desk.refreshed[0] += 1
-                desk.next_refresh[0] += settings.refresh_interval
-        elif command == program[at, 0] and bank == program[at, 1]:
-            at += 1
-        apply(wires, banks, desk, command, bank, row, time)
-        desk.bus_free[wires.bus[command]] = time + 1
-        if settings.two_buses == 0:
-            desk.bus_free[1 - wires.bus[command]] = time + 1
-        now = time
     return now

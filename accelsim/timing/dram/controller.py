@@ -13,6 +13,7 @@ from accelsim.errors import RequestError
 from accelsim.numerics import jit
 from accelsim.spec.dram import Dram, address_fields
 from accelsim.timing.dram import channel_kernels as kernels
+from accelsim.timing.dram import table_kernels
 from accelsim.timing.dram.energy import Joules, account
 from accelsim.timing.dram.table import NEVER, Banks, Ints, Wires, idle, wires
 from accelsim.units import PS_PER_S
@@ -51,9 +52,11 @@ class Desk(NamedTuple):
         entry: [queues, command_queue] requests of the command queues.
         length: requests in each of them.
         blocked: 1 while a refresh bars the queue.
-        wake_queue: no entry of the queue can issue before.
+        wake_queue: no entry of the queue can issue before; 0 where that is not known.
+        want: what it waited for: an activation (0), column commands (1), a precharge (2), other things, too (3).
         hall: [channels, 2, transaction_queue] reads and writes that wait before the queues.
         waiting: [channels, 2] how many.
+        passed: [channels, 2] waiting ones from the first on that are known to find their queues full.
         known: [channels, 256] waiting and queued requests, by a hash of their address.
         queued: requests in command queues.
         draining: writes that are still to be drained.
@@ -76,8 +79,10 @@ class Desk(NamedTuple):
     length: Ints
     blocked: Ints
     wake_queue: Ints
+    want: Ints
     hall: Ints
     waiting: Ints
+    passed: Ints
     known: Ints
     queued: Ints
     draining: Ints
@@ -155,7 +160,9 @@ def desk(made: Wires, channels: int, commands: int, log: int = 0) -> Desk:
     queues = settings.queues_per_channel * channels
     shapes: dict[str, Any] = {
         "entry": (queues, settings.command_queue), "length": queues, "blocked": queues, "wake_queue": queues,
-        "hall": (channels, 2, settings.transaction_queue), "waiting": (channels, 2), "known": (channels, 256),
+        "want": queues,
+        "hall": (channels, 2, settings.transaction_queue), "waiting": (channels, 2), "passed": (channels, 2),
+        "known": (channels, 256),
         "counts": commands, "counters": 2, "finished": 1, "outstanding": 1,
         "returns": max(1, settings.in_flight), "returned": 2, "bus_free": 2, "log": (log, 4), "logged": 1,
     }  # fmt: skip
@@ -215,7 +222,7 @@ def serve(
         raise RequestError("arrivals are cycles from 0 on that do not decrease")
     if in_flight < 0:
         raise RequestError(f"in_flight = {in_flight}: legal is 0 (as many as the queues take) or more")
-    made, banks = wires(dram, in_flight), idle(dram)
+    made, banks = wires(dram, in_flight, scheduled=True), idle(dram)
     accepted, done, link = np.zeros_like(bank), np.zeros_like(bank), np.full_like(bank, -1)
     requests = Requests(bank, row, key, write, arrival, accepted, done, link)
     state = desk(made, dram.organization.channels, len(dram.protocol.commands), log)
@@ -242,4 +249,4 @@ def _result(dram: Dram, banks: Banks, state: Desk, requests: Requests) -> Served
     )
 
 
-assert NEVER == kernels.NEVER
+assert NEVER == table_kernels.NEVER

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.numerics import jit
 from accelsim.spec.dram import Dram
-from accelsim.timing.dram import channel_kernels as kernels
+from accelsim.timing.dram import program_kernels as kernels
 from accelsim.timing.dram.controller import Desk, decode, desk
 from accelsim.timing.dram.energy import Joules, account
 from accelsim.timing.dram.table import Banks, Ints, Wires, idle, wires
@@ -126,7 +126,7 @@ class _Player:
         self.now = 0
         self.events = 0
         self._wires, self._banks, self._desk, self._step = made, banks, state, step
-        windows = made.rows[made.rows[:, 3] > 1]
+        windows = made.wide[made.wide[:, 3] > 1]
         self._width = np.ones((banks.ring.shape[0], 1), np.int64)
         self._width[windows[:, 5], 0] = windows[:, 3]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import accumulate
-from typing import Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ from accelsim.errors import RequestError
 from accelsim.spec.dram import LEVELS, OPTIONAL, Action, Constraint, Dram, Level, expression
 
 Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.uint32]  # only ever indices: unsigned ones need no look at negative values
 
 NEVER: Final = 1 << 60
 _ACTIONS: Final = get_args(Action)
+_CHOSEN: Final = 5  # of the settings: the commands that a controller chooses from
 _LONG_AGO: Final = -(1 << 40)
 
 
@@ -32,6 +34,7 @@ class Settings(NamedTuple):
     two_buses: int
     per_bank: int
     queues_per_channel: int
+    queues_per_rank: int
     banks_per_channel: int
     command_queue: int
     transaction_queue: int
@@ -52,7 +55,11 @@ class Wires(NamedTuple):
         fanout: [5] nodes of a level within one of the level above.
         below: [5] banks of one node of a level.
         first: [commands + 1] where the rows of a preceding command start.
-        rows: [rows, 6] level, following command, latency, window, sibling, ring.
+        rows: [rows, 3] level, following command, latency, of commands that share the node.
+        first_wide: [commands + 1] where those of windows and siblings start.
+        wide: [wide, 6] level, following command, latency, window, sibling, ring.
+        first_level: [commands + 1] where the levels start that hold a command back.
+        levels: [levels] those levels.
         level: [commands] level that a command addresses.
         does: [commands] number of its action.
         closes: [commands] 1 with auto-precharge.
@@ -61,12 +68,16 @@ class Wires(NamedTuple):
         refresh_order: [units] first bank of each unit of a channel, in the order of refresh.
     """
 
-    path: Ints
+    path: Places
     offset: Ints
     fanout: Ints
     below: Ints
     first: Ints
     rows: Ints
+    first_wide: Ints
+    wide: Ints
+    first_level: Ints
+    levels: Places
     level: Ints
     does: Ints
     closes: Ints
@@ -128,54 +139,101 @@ def in_force(dram: Dram) -> tuple[tuple[Constraint, int], ...]:
     return tuple(found)
 
 
-def _rows(dram: Dram) -> tuple[Ints, Ints, int, int]:
-    """The table sorted by preceding command: rows, starts, number of rings and widest window."""
-    protocol = dram.protocol
-    plain: dict[tuple[int, int, int, int], int] = {}
-    windows: list[tuple[int, ...]] = []
+class _Table(NamedTuple):
+    """The table sorted by preceding command.
+
+    Attributes:
+        plain: (preceding, level, following, latency) of pairs that share a node; none that a wider one implies.
+        wide: (preceding, level, following, latency, window, sibling, ring) of windows and siblings.
+        rings: windows.
+        window: the widest.
+    """
+
+    plain: list[tuple[int, ...]]
+    wide: list[tuple[int, ...]]
+    rings: int
+    window: int
+
+
+def _table(dram: Dram, commands: frozenset[int]) -> _Table:
+    """What the constraints in force demand between some commands."""
+    protocol, counts = dram.protocol, dram.organization.counts
+    plain: dict[tuple[int, int, int], int] = {}
+    siblings: dict[tuple[int, int, int], int] = {}
+    wide: list[tuple[int, ...]] = []
     rings = 0
     for constraint, cycles in in_force(dram):
         level = LEVELS.index(constraint.level)
-        for name in constraint.following:
-            following = protocol.index(name)
+        if constraint.sibling and counts[level] == 1:
+            continue
+        while not constraint.sibling and level and counts[level] == 1:
+            level -= 1  # the only one there is the one above
+        for following in map(protocol.index, constraint.following):
             for preceding in map(protocol.index, constraint.preceding):
-                if constraint.window == 1:
-                    key = (preceding, level, following, int(constraint.sibling))
-                    plain[key] = max(cycles, plain.get(key, cycles))
-                else:
-                    windows.append(
-                        (preceding, level, following, cycles, constraint.window, int(constraint.sibling), rings)
-                    )
+                if not {preceding, following} <= commands:
+                    continue
+                if constraint.window > 1:
+                    row = (preceding, level, following, cycles, constraint.window, int(constraint.sibling), rings)
+                    wide.append(row)
+                    continue
+                found = siblings if constraint.sibling else plain
+                found[preceding, level, following] = max(cycles, found.get((preceding, level, following), cycles))
             rings += constraint.window > 1
-    rows = sorted([(p, level, f, cycles, 1, s, 0) for (p, level, f, s), cycles in plain.items()] + windows)
-    starts = [sum(row[0] < command for row in rows) for command in range(len(protocol.commands) + 1)]
-    table = np.array([row[1:] for row in rows], dtype=np.int64).reshape(-1, 6)
-    return table, np.array(starts, dtype=np.int64), rings, max([1, *(row[4] for row in rows)])
+    kept = [
+        (*key, cycles)
+        for key, cycles in plain.items()
+        if not any(plain.get((key[0], above, key[2]), -1) >= cycles for above in range(key[1]))
+    ]
+    wide += [(*key, cycles, 1, 1, 0) for key, cycles in siblings.items()]
+    return _Table(sorted(kept), sorted(wide), rings, max([1, *(row[4] for row in wide)]))
+
+
+def _ordered(rows: list[tuple[int, ...]], width: int, commands: int) -> tuple[Ints, Ints]:
+    """Rows without their first column, which is a command, and where those of each command start."""
+    starts = [sum(row[0] < command for row in rows) for command in range(commands + 1)]
+    return np.array([row[1:] for row in rows], dtype=np.int64).reshape(-1, width), np.array(starts, dtype=np.int64)
 
 
 @lru_cache(maxsize=64)
-def wires(dram: Dram, in_flight: int = 0) -> Wires:
-    """The arrays of a description; `in_flight` reads at most are outstanding, 0 for as many as the queues hold."""
+def wires(dram: Dram, in_flight: int = 0, *, scheduled: bool = False) -> Wires:
+    """The arrays of a description.
+
+    Args:
+        dram: the description.
+        in_flight: reads that are outstanding at most; 0 for as many as the queues hold.
+        scheduled: whether only the commands that a controller chooses from are in the table.
+    """
     organization, protocol = dram.organization, dram.protocol
     totals = list(accumulate(organization.counts, int.__mul__))
     below = [organization.all_banks // total for total in totals]
     offset = [0, *accumulate(totals)][:-1]
     banks = np.arange(organization.all_banks)
     path = np.stack([offset[level] + banks // below[level] for level in range(len(LEVELS))], axis=1)
-    rows, first, _, _ = _rows(dram)
     unit = LEVELS.index(_refresh_level(dram))
     per_queue = below[LEVELS.index("bank" if dram.controller.queues == "per_bank" else "rank")]
+    order = _refresh_order(dram, unit, below)
+    settings = _settings(dram, below[0] // per_queue, len(order), in_flight)
+    count = len(protocol.commands)
+    table = _table(dram, frozenset(settings[:_CHOSEN] if scheduled else range(count)))
+    holding: list[tuple[int, ...]] = sorted({(row[2], row[1]) for row in [*table.plain, *table.wide]})
+    rows, first = _ordered(table.plain, 3, count)
+    wide, first_wide = _ordered(table.wide, 6, count)
+    levels, first_level = _ordered(holding, 1, count)
     arrays = {
         "path": path, "offset": offset, "fanout": organization.counts, "below": below, "first": first, "rows": rows,
+        "wide": wide, "first_wide": first_wide, "levels": levels[:, 0], "first_level": first_level,
         "level": [LEVELS.index(c.level) for c in protocol.commands],
         "does": [_ACTIONS.index(c.does) for c in protocol.commands],
         "closes": [c.auto_precharge for c in protocol.commands],
         "bus": [c.column for c in protocol.commands],
         "queue": banks // per_queue,
-        "refresh_order": _refresh_order(dram, unit, below),
+        "refresh_order": order,
     }  # fmt: skip
-    made = {name: np.ascontiguousarray(array, dtype=np.int64) for name, array in arrays.items()}
-    return Wires(**made, settings=_settings(dram, below[0] // per_queue, len(made["refresh_order"]), in_flight))
+    made: dict[str, Any] = {
+        name: np.ascontiguousarray(array, dtype=np.uint32 if name in ("path", "levels") else np.int64)
+        for name, array in arrays.items()
+    }
+    return Wires(**made, settings=settings)
 
 
 def _refresh_level(dram: Dram) -> Level:
@@ -208,6 +266,7 @@ def _settings(dram: Dram, queues: int, units: int, in_flight: int) -> Settings:
         two_buses=int(protocol.command_bus == "row_and_column"),
         per_bank=int(controller.queues == "per_bank"),
         queues_per_channel=queues,
+        queues_per_rank=queues // ranks,
         banks_per_channel=dram.organization.all_banks // dram.organization.channels,
         command_queue=controller.command_queue,
         transaction_queue=controller.transaction_queue,
@@ -223,8 +282,8 @@ def _settings(dram: Dram, queues: int, units: int, in_flight: int) -> Settings:
 def idle(dram: Dram) -> Banks:
     """A memory in which nothing has happened yet, all rows closed."""
     made = wires(dram)
-    _, _, rings, window = _rows(dram)
     nodes, commands, banks = int(made.path.max()) + 1, len(dram.protocol.commands), len(made.path)
+    _, _, rings, window = _table(dram, frozenset(range(commands)))
     return Banks(
         ready=np.zeros((nodes, commands), np.int64),
         ring=np.full((max(1, rings), nodes, window), _LONG_AGO),

@@ -10,6 +10,9 @@ from accelsim.spec.dram import Dram
 from accelsim.spec.fpga import Ddr, Hbm
 from accelsim.timing.dram.surface import surface
 
+PATTERN = "sequential"
+"""Of the surface: weights and caches are streams."""
+
 _DDR_IN_FLIGHT = 1 << 18
 
 
@@ -35,7 +38,7 @@ def port_bytes_per_s(hbm: Hbm, frequency_hz: float) -> float:
     per_stack = ceil(hbm.channels / hbm.stacks)
     record = dram(hbm)
     in_flight = hbm.outstanding * hbm.burst_bytes * per_stack
-    achieved = surface(record).bandwidth_bytes_per_s("sequential", in_flight)
+    achieved = surface(record, (PATTERN,)).bandwidth_bytes_per_s(PATTERN, in_flight)
     channel = achieved / (record.organization.channels * record.organization.pseudo_channels)
     return min(channel, hbm.port_bits / 8 * frequency_hz)
 
@@ -52,4 +55,4 @@ def burst_share(hbm: Hbm, port_bytes_per_s_: float) -> float:
 def ddr_bytes_per_s(ddr: Ddr) -> float:
     """What all modules achieve on sequential reads."""
     record = dram(ddr)
-    return ddr.channels * surface(record).bandwidth_bytes_per_s("sequential", _DDR_IN_FLIGHT)
+    return ddr.channels * surface(record, (PATTERN,)).bandwidth_bytes_per_s(PATTERN, _DDR_IN_FLIGHT)

@@ -12,6 +12,7 @@ with that number. It is continuous in every rate, and never below the peak of a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,6 @@ TILES: Final = ((16, 64), (64, 64), (128, 128), (128, 256), (256, 128))
 """Output tiles (rows, columns); more of them gain little on measured tables."""
 
 SPLITS: Final = (1, 2, 3, 4, 6, 8, 16)
-CANDIDATES: Final = tuple((tile, split) for tile in TILES for split in SPLITS)
 MAX_STAGES: Final = 8
 MMA_DEPTH: Final = 16
 """Depth of one matrix instruction: accumulators are read and written once per that many products."""
@@ -36,12 +36,36 @@ HARNESS_COPIES: Final = 5
 CHUNK: Final = 500
 """Points priced together: temporaries of all candidates then stay in the processor's cache."""
 
-_TM, _TN, _SPLIT = (
-    np.array([float(value) for value in values])
-    for values in zip(*((*tile, split) for tile, split in CANDIDATES), strict=True)
-)
 _PER_TILE: Final = len(SPLITS)
 _SPLITS: Final = np.array(SPLITS, dtype=float)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a library can choose from; arrays are [candidates], all splits of a tile beside each other.
+
+    Attributes:
+        tiles: rows and columns, smallest first.
+        pairs: (tile, split) of every candidate.
+        tm: rows of the tile.
+        tn: columns of the tile.
+        split: parts of the depth.
+    """
+
+    tiles: tuple[tuple[int, int], ...]
+    pairs: tuple[tuple[tuple[int, int], int], ...]
+    tm: Array
+    tn: Array
+    split: Array
+
+
+@cache
+def candidates(tile_rows: int = TILES[0][0]) -> Candidates:
+    """The candidates of a chip whose matrix unit computes so many rows at least, a tile of no more among them."""
+    tiles = TILES if tile_rows == TILES[0][0] else ((tile_rows, TILES[0][1]), *TILES)
+    pairs = tuple((tile, split) for tile in tiles for split in SPLITS)
+    columns = (np.array(values, dtype=float) for values in zip(*((*tile, split) for tile, split in pairs), strict=True))
+    return Candidates(tiles, pairs, *columns)
 
 
 def price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency) -> Times:
@@ -63,25 +87,27 @@ def price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency:
 
 def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency) -> Times:
     c, hz, sms = constants, machine.clock_hz, machine.sms
+    choice = candidates(machine.tile_rows)
+    tm, tn, split = choice.tm, choice.tn, choice.split
     first, second, step = shapes.staged_first, shapes.staged_second, shapes.step
-    stage = (_TM * first + _TN * second) * step
-    possible = (machine.shared_bytes >= 2 * stage) & (machine.registers_bytes >= _TM * _TN * ACCUMULATOR_BYTES)
-    possible |= np.arange(len(CANDIDATES)) < _PER_TILE  # the smallest tile runs anywhere
+    stage = (tm * first + tn * second) * step
+    possible = (machine.shared_bytes >= 2 * stage) & (machine.registers_bytes >= tm * tn * ACCUMULATOR_BYTES)
+    possible |= np.arange(len(choice.pairs)) < _PER_TILE  # the smallest tile runs anywhere
     room = np.clip(machine.shared_bytes // (2 * stage), 1, machine.max_tiles)
     stages = np.clip(machine.shared_bytes // stage, 1, MAX_STAGES)
 
-    tiles_m, fetches_m = (_by_tile(counts) for counts in _rows_of_tiles(shapes, machine.sharing))
-    tiles = tiles_m * _by_tile([np.ceil(shapes.n / tn) for _, tn in TILES]) * _SPLIT
+    tiles_m, fetches_m = (_by_tile(counts) for counts in _rows_of_tiles(shapes, choice, machine.sharing))
+    tiles = tiles_m * _by_tile([np.ceil(shapes.n / columns) for _, columns in choice.tiles]) * split
     active = np.minimum(tiles, sms)
     rounds = tiles / sms
     whole = np.ceil(rounds)
     waves = whole - c.recovered_tail * (whole - np.maximum(rounds, 1.0))
     resident = np.minimum(waves, room)
-    steps = np.tile(np.ceil(shapes.k[:, None] / (_SPLITS * step)), len(TILES))
+    steps = np.tile(np.ceil(shapes.k[:, None] / (_SPLITS * step)), len(choice.tiles))
 
     # one fetched copy of the second operand serves the tiles below each other, if there are any
-    fetched = (_TM * first + _TN * second * (fetches_m / tiles_m)) * step
-    cycles = unit_cycles(_TM, _TN, fetched, shapes, machine, c)
+    fetched = (tm * first + tn * second * (fetches_m / tiles_m)) * step
+    cycles = unit_cycles(tm, tn, fetched, shapes, machine, c)
     unit = np.maximum(np.maximum(cycles.matrix, cycles.registers), np.maximum(cycles.shared, cycles.lanes))
     hidden = np.maximum(max(c.loaded_latency_s, machine.latency_s) / stages, c.issue_s)
     port = machine.port_bytes_per_clock * hz
@@ -91,19 +117,20 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
         waves * steps * fetched / (port * c.l2_efficiency),
         tiles * steps * fetched / (machine.l2_bytes_per_clock * hz * c.l2_efficiency),
     )
-    stored = (_TM * _TN) * (shapes.output_bytes / shapes.outputs)[:, None]
+    stored = (tm * tn) * (shapes.output_bytes / shapes.outputs)[:, None]
     supply = np.minimum(machine.port_bytes_per_clock, machine.l2_bytes_per_clock / active) * hz
     sm = np.maximum(waves * steps * pace, load) + waves * (c.epilogue * stored / supply + c.tile_start_s / resident)
 
     moved = traffic(shapes, machine.l2_bytes, c.usable_l2, residency)
     direct, split_up = (stream_s(moved.read, written, machine, c) for written in (moved.written, 0 * moved.written))
-    memory = np.where(_SPLIT > 1, split_up[:, None], direct[:, None])
-    body = (sm**c.overlap + memory**c.overlap) ** (1 / c.overlap)
+    memory = np.where(split > 1, split_up[:, None], direct[:, None])
+    longer = np.maximum(sm, memory)
+    body = longer * (1 + (np.minimum(sm, memory) / longer) ** c.overlap) ** (1 / c.overlap)
     ideal = (2 * shapes.products / (machine.flops_per_clock * hz * sms))[:, None]
     drop = c.clock_drop * (ideal / body) * body / (body + c.clock_ramp_s)
-    reduction = np.where(_SPLIT > 1, _reduction_s(shapes, machine, c, moved), 0.0)
+    reduction = np.where(split > 1, _reduction_s(shapes, split, machine, c, moved), 0.0)
     seconds = np.where(
-        possible & ((_SPLIT == 1) | (tiles < 2 * sms * _SPLIT)),
+        possible & ((split == 1) | (tiles < 2 * sms * split)),
         machine.launch_s + c.start_s + body * (1 + drop) + reduction,
         np.inf,
     )
@@ -181,9 +208,9 @@ def stream_s(read: Array, written: Array, machine: Machine, constants: GemmConst
     return total / rate + constants.ramp_s * np.divide(total, total + half, out=np.zeros_like(total), where=total > 0)
 
 
-def _reduction_s(shapes: Shapes, machine: Machine, c: GemmConstants, moved: Traffic) -> Array:
+def _reduction_s(shapes: Shapes, split: Array, machine: Machine, c: GemmConstants, moved: Traffic) -> Array:
     """Partial results in fp32, written by every split and read again; what L2 cannot hold goes through memory."""
-    partial = ACCUMULATOR_BYTES * shapes.outputs[:, None] * _SPLIT
+    partial = ACCUMULATOR_BYTES * shapes.outputs[:, None] * split
     rate = min(machine.port_bytes_per_clock * machine.sms, machine.l2_bytes_per_clock) * machine.clock_hz
     spilled = np.maximum(0.0, partial - machine.l2_bytes)
     through = 2 * spilled + moved.written[:, None]
@@ -192,17 +219,17 @@ def _reduction_s(shapes: Shapes, machine: Machine, c: GemmConstants, moved: Traf
     return found
 
 
-def _rows_of_tiles(shapes: Shapes, sharing: int) -> tuple[list[Array], list[Array]]:
+def _rows_of_tiles(shapes: Shapes, choice: Candidates, sharing: int) -> tuple[list[Array], list[Array]]:
     """By tile: tiles along m of all products, and how many of them fetch the second operand."""
     found: dict[int, tuple[Array, Array]] = {}
-    for tm, _ in TILES:
+    for tm, _ in choice.tiles:
         if tm not in found:
             tiles = np.ceil(shapes.rows / tm)
             found[tm] = (
                 tiles.sum(axis=1) * shapes.copies,
                 np.ceil(tiles / sharing).sum(axis=1) * shapes.copies,
             )
-    return [found[tm][0] for tm, _ in TILES], [found[tm][1] for tm, _ in TILES]
+    return [found[tm][0] for tm, _ in choice.tiles], [found[tm][1] for tm, _ in choice.tiles]
 
 
 def _by_tile(columns: list[Array]) -> npt.NDArray[np.float64]:

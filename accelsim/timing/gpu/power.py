@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.spec.calibration import GemmConstants
-from accelsim.timing.gpu.gemm import MMA_DEPTH, SPLITS, TILES
+from accelsim.timing.gpu.gemm import MMA_DEPTH, candidates
 from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Machine, Shapes, Times
 
 Array = npt.NDArray[np.float64]
@@ -77,13 +77,14 @@ class Energies:
     memory: float
 
 
-def gemm_j(times: Times, shapes: Shapes, machine: Machine, constants: GemmConstants, energies: Energies) -> Any:
+def gemm_j(
+    times: Times, shapes: Shapes, machine: Machine, constants: GemmConstants, energies: Energies
+) -> tuple[Array, Array]:
     """(On-chip, memory) joules of GEMMs, [points] each, as their kernels count them; vector work is left out."""
-    tile, split = np.divmod(times.candidate, len(SPLITS))
-    edges = np.array(TILES, dtype=float)[tile]
-    parts = np.array(SPLITS, dtype=float)[split]
+    choice = candidates(machine.tile_rows)
+    parts = choice.split[times.candidate]
     partial = np.where(parts > 1, ACCUMULATOR_BYTES * shapes.outputs * parts, 0.0)
-    padded = times.tiles * times.steps * shapes.step * edges[:, 0] * edges[:, 1]
+    padded = times.tiles * times.steps * shapes.step * (choice.tm * choice.tn)[times.candidate]
     fetched = times.tiles * times.steps * times.fetched
     moved = times.read + np.where(parts > 1, 0.0, times.written)
     stored = np.where(parts > 1, 2 * partial, 0.0) + shapes.output_bytes
@@ -112,7 +113,8 @@ def throttled(
     """
     nominal = times.body / times.clock
     base = times.seconds - times.body
-    slow = supply.slowdown(*gemm_j(times, shapes, machine, constants, energies), base + nominal)
+    chip_j, memory_j = gemm_j(times, shapes, machine, constants, energies)
+    slow = supply.slowdown(chip_j, memory_j, base + nominal)
     held = ((times.sm * slow) ** constants.overlap + times.memory**constants.overlap) ** (1 / constants.overlap)
     body = np.maximum(held, times.body)
     seconds = base + body

@@ -23,6 +23,7 @@ class Machine:
     Attributes:
         sms: streaming multiprocessors.
         max_tiles: thread blocks that one SM runs together at most.
+        tile_rows: rows that the matrix unit computes at least.
         clock_hz: of the SMs.
         flops_per_clock: dense rate of the matrix unit of one SM.
         vector_flops_per_clock: lanes of one SM.
@@ -43,6 +44,7 @@ class Machine:
 
     sms: int
     max_tiles: int
+    tile_rows: int
     clock_hz: float
     flops_per_clock: float
     vector_flops_per_clock: float

@@ -50,7 +50,7 @@ def test_times_are_kept_and_only_the_bus_counts_in_cycles(name):
 
 def test_the_nearest_timing_is_taken_and_of_two_the_one_in_use():
     assert attached("hbm2", 2.43e9 / 8).timing.name == "HBM2-2400"
-    assert attached("hbm2", 1.754e9 / 8).timing.name == "HBM2-2000"
+    assert attached("hbm2", 1.754e9 / 8).timing.name == "HBM2-1800"
     slower = catalog.dram("gddr6").with_({"selected.timing": "GDDR6-14000_1250mV"})
     assert attached("gddr6", 16e9 / 8).timing.name == "GDDR6-14000_1350mV"
     assert attached(slower, 16e9 / 8).timing.name == "GDDR6-14000_1250mV"

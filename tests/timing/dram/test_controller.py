@@ -92,6 +92,15 @@ def test_a_read_of_a_waiting_write_and_a_second_read_need_no_access():
     assert served.commands["RD"] == served.commands["WR"] == 1
 
 
+def test_writes_that_wait_for_reads_of_their_addresses_do_not_keep_these_out():
+    """A full hall of writes, the first behind a read that has not had its turn yet."""
+    rng = np.random.default_rng(5)
+    dram = catalog.dram("ddr4")
+    place = rng.integers(0, 3000, 6000) * dram.organization.access_bytes
+    served = serve(dram, place, rng.random(6000) < 0.4)
+    assert served.commands["RD"] + served.commands["WR"] + served.merged == 6000
+
+
 def test_refresh_costs_time_and_can_be_switched_off():
     dram = catalog.dram("hbm3")
     stream = addresses(dram, "sequential", 60_000)

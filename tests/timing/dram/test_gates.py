@@ -63,7 +63,7 @@ def test_every_constraint_is_tight(name):
 
 def note(memory, command, bank, at, times):
     """Enter commands into the table without regard to rows."""
-    from accelsim.timing.dram import channel_kernels as kernels
+    from accelsim.timing.dram import table_kernels as kernels
 
     for _ in range(times):
         kernels.note(memory._wires, memory._banks, memory.dram.protocol.index(command), bank, at)
