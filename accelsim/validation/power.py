@@ -29,6 +29,7 @@ from accelsim.validation.tables import KERNELS
 Array = npt.NDArray[np.float64]
 
 TABLE: Final = "gemm_power_measured.csv"
+CLASSES: Final = ("bfloat16", "fp8_block")
 WINDOW_S: Final = 0.45
 """Least window whose readings are mostly of the kernel itself."""
 
@@ -96,10 +97,15 @@ def window_s(seconds: Array, kernel: str = "bfloat16") -> Array:
 
 def parts(found: Logged, kernel: str = "bfloat16") -> tuple[Logged, Logged]:
     """Rows to fit to, and rows held back, both of long windows."""
-    long = window_s(found.rows.seconds, kernel) >= WINDOW_S
-    shapes = zip(found.rows.m, found.rows.n, found.rows.k, strict=True)
+    told = long(found, kernel)
+    shapes = zip(told.rows.m, told.rows.n, told.rows.k, strict=True)
     kept = np.array([held(kernel, int(m), int(n), int(k)) for m, n, k in shapes], dtype=bool)
-    return found.where(long & ~kept), found.where(long & kept)
+    return told.where(~kept), told.where(kept)
+
+
+def long(found: Logged, kernel: str = "bfloat16") -> Logged:
+    """The rows of long windows."""
+    return found.where(window_s(found.rows.seconds, kernel) >= WINDOW_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,59 @@ class Model:
         record = made.library.calibration
         own = next((row.gemm for row in record.format if row.kernel == kernel), record.gemm)
         return Model(made, own, supply(made.chip))
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """The baseline: a constant power, energy per FLOP and per byte of operands and result moved once.
+
+    Attributes:
+        idle_w: power without work.
+        flop_j: energy of a FLOP.
+        byte_j: energy of a byte.
+        efficiency: of a roofline beside `offset_s`, by which it tells times.
+        offset_s: fixed part of a time.
+    """
+
+    idle_w: float
+    flop_j: float
+    byte_j: float
+    efficiency: float
+    offset_s: float
+
+    def watts(self, model: Model, rows: Rows, seconds: Array) -> Array:
+        """Mean power of kernels that take so long."""
+        shapes = model.made.shapes(rows.m, rows.n, rows.k)
+        moved = shapes.first_bytes + shapes.second_bytes + shapes.output_bytes
+        found: Array = self.idle_w + (2 * shapes.products * self.flop_j + moved * self.byte_j) / seconds
+        return found
+
+    def joules(self, model: Model, rows: Rows) -> Array:
+        """Energy at the times of the roofline with an efficiency and an offset."""
+        seconds = np.maximum(*model.made.bounds_s(rows.m, rows.n, rows.k)) / self.efficiency + self.offset_s
+        found: Array = self.watts(model, rows, seconds) * seconds
+        return found
+
+    @staticmethod
+    def fitted(found: Logged, chip: str) -> Linear:
+        """The five constants that minimise the means of |ln| of power and of time."""
+        from scipy import optimize
+
+        model, rows = Model.of(chip), found.rows
+        roof = np.maximum(*model.made.bounds_s(rows.m, rows.n, rows.k))
+
+        def off_w(point: Array) -> float:
+            return float(
+                np.abs(np.log(Linear(*np.exp(point), 1, 0).watts(model, rows, rows.seconds) / found.watts)).mean()
+            )
+
+        def off_s(point: Array) -> float:
+            return float(np.abs(np.log((roof / np.exp(point[0]) + np.exp(point[1])) / rows.seconds)).mean())
+
+        options = {"maxfev": 4000, "xatol": 1e-6, "fatol": 1e-9}
+        spent = optimize.minimize(off_w, np.log([300, 3e-13, 3e-11]), method="Nelder-Mead", options=options).x
+        time = optimize.minimize(off_s, np.log([0.75, 3e-6]), method="Nelder-Mead", options=options).x
+        return Linear(*map(float, np.exp(spent)), *map(float, np.exp(time)))
 
 
 def fit(found: Logged, model: Model) -> Supply:
