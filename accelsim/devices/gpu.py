@@ -13,7 +13,7 @@ from accelsim.mapping.gpu.figures import GpuFigures
 from accelsim.mapping.gpu.library import CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.plan import GpuMapper
-from accelsim.mapping.gpu.power import SERVES, flop_j, parted, supply
+from accelsim.mapping.gpu.power import SERVES, flop_j, known, parted, supply
 from accelsim.mapping.gpu.resources import L2, MEMORY, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
@@ -78,7 +78,10 @@ class Gpu:
     @property
     def note(self) -> str:
         """How far its constants can be trusted, in words."""
-        return self._mapper.library.note
+        board, told = known(self.chip), self._mapper.library.note
+        if board is None or board.own:
+            return told
+        return f"{told}; energy: by the board power of {board.name}, since none was logged on this board"
 
     @property
     def reference_clock_hz(self) -> Number:

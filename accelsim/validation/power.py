@@ -9,9 +9,10 @@ outliers hardly move.
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -196,16 +197,24 @@ class Linear:
 
         def off_w(point: Array) -> float:
             return float(
-                np.abs(np.log(Linear(*np.exp(point), 1, 0).watts(model, rows, rows.seconds) / found.watts)).mean()
+                np.abs(
+                    np.log(
+                        Linear(*np.exp(point[:3]), efficiency=1, offset_s=0).watts(model, rows, rows.seconds)
+                        / found.watts
+                    )
+                ).mean()
             )
 
         def off_s(point: Array) -> float:
             return float(np.abs(np.log((roof / np.exp(point[0]) + np.exp(point[1])) / rows.seconds)).mean())
 
-        options = {"maxfev": 4000, "xatol": 1e-6, "fatol": 1e-9}
-        spent = optimize.minimize(off_w, np.log([300, 3e-13, 3e-11]), method="Nelder-Mead", options=options).x
-        time = optimize.minimize(off_s, np.log([0.75, 3e-6]), method="Nelder-Mead", options=options).x
-        return Linear(*map(float, np.exp(spent)), *map(float, np.exp(time)))
+        def best(off: Callable[[Array], float], begin: list[float]) -> list[float]:
+            options: Any = {"maxfev": 4000, "xatol": 1e-6, "fatol": 1e-9}
+            found = optimize.minimize(off, np.log(begin), method="Nelder-Mead", options=options)
+            return [float(value) for value in np.exp(found.x)]
+
+        idle_w, flop_j, byte_j = best(off_w, [300, 3e-13, 3e-11])
+        return Linear(idle_w, flop_j, byte_j, *best(off_s, [0.75, 3e-6]))
 
 
 def fit(found: Logged, model: Model) -> Supply:
