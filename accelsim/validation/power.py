@@ -196,14 +196,9 @@ class Linear:
         roof = np.maximum(*model.made.bounds_s(rows.m, rows.n, rows.k))
 
         def off_w(point: Array) -> float:
-            return float(
-                np.abs(
-                    np.log(
-                        Linear(*np.exp(point[:3]), efficiency=1, offset_s=0).watts(model, rows, rows.seconds)
-                        / found.watts
-                    )
-                ).mean()
-            )
+            idle_w, flop_j, byte_j = np.exp(point).tolist()
+            ours = Linear(idle_w, flop_j, byte_j, 1.0, 0.0).watts(model, rows, rows.seconds)
+            return float(np.abs(np.log(ours / found.watts)).mean())
 
         def off_s(point: Array) -> float:
             return float(np.abs(np.log((roof / np.exp(point[0]) + np.exp(point[1])) / rows.seconds)).mean())
