@@ -84,12 +84,12 @@ def test_every_result_says_what_its_constants_come_from(chip: str, start: str) -
 
 def test_library_residency_and_clock_change_the_answer_and_are_told() -> None:
     def seconds(**more: Any) -> float:
-        run = accelsim.simulate_operator("matmul", m=16, n=4096, k=1024, on="h100-sxm", **more)
+        run = accelsim.simulate_operator("matmul", on="h100-sxm", **{"m": 16, "n": 4096, "k": 1024, **more})
         return float(run.summary["total_time_s"])
 
     assert seconds(residency="steady") < seconds()
     assert seconds(residency={"weights": "steady"}) < seconds()
-    assert seconds(clock="sustained") > seconds()
+    assert seconds(clock="sustained", m=4096) > seconds(m=4096)
     assert seconds(library="trtllm-1.0") != seconds()
     run = accelsim.simulate("gpt2", "h100-sxm", prompt=8, generate=1, library="trtllm-1.0", clock="sustained")
     assert (run.request.library, run.request.residency, run.request.clock) == ("trtllm-1.0", "cold", "sustained")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from accelsim.cli.common import JsonOption, app, console, print_json
+from accelsim.cli.common import JsonOption, app, console, print_json, say
 
 if TYPE_CHECKING:
     from accelsim.validation import gpu, pim, published
@@ -28,11 +28,18 @@ def validate(
         Path | None,
         typer.Option(help="With gpu: the folder of measured tables (tests/validation/README.md).", show_default=False),
     ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            help="With gpu: a folder for a picture of every class, or a .png, .svg or .pdf of 16-bit GEMMs.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute every case of a reference again, and print its figure, ours and the difference."""
     if family == "gpu":
-        _gpu(tables, as_json)
+        _gpu(tables, as_json, picture)
         return
     families = tuple(name for name in get_args(Family) if name != "gpu") if family is None else (family,)
     found = {name: import_module(f"accelsim.validation.{name}").rows() for name in families}
@@ -49,8 +56,8 @@ def validate(
     console().print("\n\n".join(title + table for title, table in zip(titles, printed, strict=True)))
 
 
-def _gpu(folder: Path | None, as_json: bool) -> None:
-    from dataclasses import asdict
+def _gpu(folder: Path | None, as_json: bool, picture: Path | None) -> None:
+    from dataclasses import asdict, replace
 
     from accelsim.errors import RequestError
     from accelsim.validation import gpu
@@ -58,8 +65,16 @@ def _gpu(folder: Path | None, as_json: bool) -> None:
     if folder is None:
         raise RequestError("validate --family gpu needs --tables FOLDER: the measured tables are not part of accelsim")
     found = gpu.rows(folder)
+    if picture is not None:
+        from accelsim.report import errors
+
+        for made in errors.draw(found, picture):
+            say(f"wrote {made}")
     if as_json:
-        rows = [{**asdict(row), "met": row.met, "missed": row.missed, "beats": row.beats} for row in found]
+        rows = [
+            {**asdict(replace(row, points=None)), "met": row.met, "missed": row.missed, "beats": row.beats}
+            for row in found
+        ]
         print_json("validate", {"family": "gpu", "rows": rows})
         return
     console().print(_gpu_table(found))

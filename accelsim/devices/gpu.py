@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 
-from accelsim import cost
 from accelsim.devices import provenance
 from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu_roofline import CONSTANTS, of_all, price
@@ -17,23 +15,13 @@ from accelsim.mapping.gpu.library import ATTENTION, CALIBRATED, COLLECTIVE, ROWS
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.gpu.pairs import event_of
 from accelsim.mapping.gpu.plan import GpuMapper
-from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
+from accelsim.mapping.gpu.power import SERVES, flop_j, known, parted, supply
+from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
 from accelsim.spec.base import STATUSES
 from accelsim.spec.calibration import Calibration, Conditions
-from accelsim.spec.device import GpuChip, Peak
+from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
-
-_SERVES: Mapping[str, tuple[str, str, str]] = {
-    "vector": ("vector", VECTOR, "vector.energy"),
-    "special": ("vector", SPECIAL, "vector.special_energy"),
-    "register": ("register", REGISTER, "energy.register"),
-    "shared": ("shared", SHARED, "energy.shared"),
-    "l2": ("l2", L2, "energy.l2"),
-    "memory": ("memory", MEMORY, "energy.memory"),
-    "link": ("link", LINK, "energy.link"),
-}
-"""Counter -> component, resource, and the figure that prices it."""
 
 _TERMS: Mapping[str, str] = {"compute": TENSOR, "vector": VECTOR, "cache": L2, "memory": MEMORY}
 
@@ -65,6 +53,7 @@ class Gpu:
         self.figures = GpuFigures(chip, columns or {})
         self._mapper = GpuMapper(chip, bits, streams, conditions, devices)
         self._tensor = {event_of(row): row for row in chip.peak}
+        self._drawn = supply(chip).drawn
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -89,8 +78,12 @@ class Gpu:
     @property
     def note(self) -> str:
         """How far its constants can be trusted, in words."""
-        told = self._mapper.library.note
-        return told if self.devices == 1 else f"{told}; {self._mapper.collectives.note}"
+        board, told = known(self.chip), self._mapper.library.note
+        if self.devices > 1:
+            told = f"{told}; {self._mapper.collectives.note}"
+        if board is None or board.own:
+            return told
+        return f"{told}; energy: by the board power of {board.name}, since none was logged on this board"
 
     @property
     def reference_clock_hz(self) -> Number:
@@ -129,17 +122,21 @@ class Gpu:
     def event_cost(self, event: str) -> EventCost:
         """Counters: "tensor:AxB:ACC" (FLOP), "vector" (FLOP), "special" (operation), bytes per level.
 
-        Products with sparse weights have a counter of their own, such as "tensor:AxB:ACC:2:4".
+        Products with sparse weights have a counter of their own, such as "tensor:AxB:ACC:2:4". At a lower voltage, "@"
+        and thousandths of the energy at the nominal one follow.
         """
-        if event.startswith("tensor:"):
-            return EventCost("tensor", TENSOR, _energy_j_per_flop(self._tensor[event]))
-        component, resource, figure = _SERVES[event]
-        return EventCost(component, resource, self.figures[figure])
+        name, state = parted(event)
+        if name in self._tensor:
+            spent = flop_j(self._tensor[name]) * state
+            return EventCost("tensor", TENSOR, spent, (self._drawn - 1) * spent)
+        component, resource, figure = SERVES[name]
+        joules = self.figures[figure] * state
+        return EventCost(component, resource, joules, (self._drawn - 1) * joules)
 
     def roofs(self, events: Iterable[str]) -> Mapping[str, float]:
         """Device memory in B/s; vector lanes and the operand pairs that were used in FLOP/s."""
         rates = {"memory": self.chip.memory.bandwidth_bytes_per_s, "vector": self.figures.vector_flops_per_s}
-        for event in events:
+        for event in (parted(event)[0] for event in events):
             if event in self._tensor:
                 row = self._tensor[event]
                 rates[" x ".join(row.operands)] = self.chip.peak_flops_per_s(row)
@@ -177,12 +174,3 @@ def _told(record: Calibration, path: str) -> tuple[str, str]:
     assert known is not None
     fit = known.prefill_provenance if path.endswith("prefill") else known.decode_provenance
     return (record.source if fit is None else fit.source, record.status)
-
-
-@cache
-def _energy_j_per_flop(row: Peak) -> float:
-    """What the description says, or what the formats cost on the node that it names; a product and a sum are two."""
-    if row.energy_j_per_flop is not None:
-        return row.energy_j_per_flop
-    first, second = row.operands
-    return cost.of(first, row.node or "", other=second, accumulator=row.accumulator).mac_j / 2

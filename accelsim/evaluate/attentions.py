@@ -77,7 +77,7 @@ class Attentions:
 
     def prefill(self, heads: Heads, constants: PrefillConstants, copies: int | None = None) -> Prefill:
         """Times of prompts."""
-        return prefill.price(heads, self.machine, constants, copies, self.library.conditions.clock)
+        return prefill.price(heads, self.machine, constants, copies)
 
     def decode(
         self, heads: Heads, constants: DecodeConstants, rule: Dispatch, copies: int | None = None

@@ -15,12 +15,14 @@ from accelsim.errors import RequestError
 from accelsim.mapping.gpu.library import Library, library
 from accelsim.mapping.gpu.memory import port
 from accelsim.mapping.gpu.pairs import Pair, resolve
+from accelsim.mapping.gpu.power import energies, supply
 from accelsim.mapping.gpu.problem import machine
 from accelsim.spec.calibration import Conditions, GemmConstants, Residency
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.timing.gpu import gemm
+from accelsim.timing.gpu.power import throttled
 from accelsim.timing.gpu.shapes import STEP_BYTES, Machine, Shapes, Times, plain
 
 Array = npt.NDArray[np.float64]
@@ -76,9 +78,12 @@ class Kernels:
         """
         conditions = self.library.conditions
         known = constants or self.library.calibration.constants(self.activations, self.weights)
-        return gemm.price(
-            self.shapes(m, n, k), self.machine, known, residency or conditions.residency, conditions.clock
-        )
+        shapes = self.shapes(m, n, k)
+        times = gemm.price(shapes, self.machine, known, residency or conditions.residency)
+        if conditions.clock == "sustained":
+            spent, board = energies(self.chip, self.pair), supply(self.chip)
+            return throttled(times, shapes, self.machine, known, spent, board)
+        return times
 
     def bounds_s(self, m: Any, n: Any, k: Any) -> tuple[Array, Array]:
         """Seconds at the peak of the matrix units, and at that of the memory with everything moved once."""

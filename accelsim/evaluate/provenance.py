@@ -109,7 +109,8 @@ def _used(row: Any, kernel: Kernel) -> bool:
     if isinstance(row, Peak | AmpPeak):
         first, second = row.operands
         dense = isinstance(row, AmpPeak) or row.sparsity == "dense"
-        return dense and f"tensor:{first}x{second}:{row.accumulator}" in kernel.events
+        name = f"tensor:{first}x{second}:{row.accumulator}"
+        return dense and any(event.partition("@")[0] == name for event in kernel.events)
     if isinstance(row, Conversion):
         return any(f"{source}->{target}" in kernel.priced_by for source in row.sources for target in row.targets)
     if isinstance(row, Narrowing):

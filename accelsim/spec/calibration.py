@@ -125,6 +125,23 @@ class Collective(Record):
     provenance: Fit
 
 
+class Board(Record):
+    """Power of a board beyond what a data sheet says; `accelsim.timing.gpu.power` says how it acts.
+
+    Attributes:
+        drawn: energy that the board draws per energy of the events that its description prices: instruction issue,
+            clock trees, wires and voltage conversion come on top of arithmetic, bytes and cells.
+        regulated: power at which the board holds itself under load, as part of its limit.
+        response: exponent by which the clock falls as the on-chip power asked for exceeds what the limit leaves.
+        provenance: of these constants; its errors are those of power.
+    """
+
+    drawn: Annotated[float, Field(ge=1)]
+    regulated: Part
+    response: Annotated[float, Field(ge=0, le=1)]
+    provenance: Fit
+
+
 class Calibration(Description):
     """Constants of one kernel library on one chip.
 
@@ -139,6 +156,7 @@ class Calibration(Description):
         collective: operations between chips of this kind.
         rows: what softmax and norm kernels hold.
         attention: fused attention kernels, if they were measured.
+        power: of the board, where it was logged.
     """
 
     name: Name
@@ -151,6 +169,7 @@ class Calibration(Description):
     collective: tuple[Collective, ...] = ()
     rows: RowKernels | None = None
     attention: Attention | None = None
+    power: Board | None = None
 
     @property
     def fitted(self) -> Fit:

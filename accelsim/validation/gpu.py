@@ -18,7 +18,7 @@ import numpy.typing as npt
 from accelsim import catalog
 from accelsim.evaluate.gemms import Kernels, kernels
 from accelsim.spec.calibration import Calibration, Conditions, GemmConstants, Residency
-from accelsim.validation import tables
+from accelsim.validation import power, tables
 from accelsim.validation.calibrate import HARNESS, Rows, few, fit, parts
 from accelsim.validation.quantised import Quantised
 
@@ -56,6 +56,7 @@ ASKED: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
     ("a100-sxm-80gb", "Llama-2-7B projections (Vidur)"): (11, 8.5),
     ("h100-sxm", "Llama-2-7B projections (Vidur)"): (11, 8.5),
     ("h200-sxm", "sustained, m > 2048"): (8, 6),
+    ("h200-sxm", "energy"): (12, np.inf),
     **{(chip, "fp8"): (7, 5) for chip in ("h100-sxm", "h200-sxm", "b200-sxm")},
     **{(chip, "fp8_block"): (10, 7) for chip in ("h100-sxm", "h200-sxm", "b200-sxm", "l40s")},
     ("b200-sxm", "nvfp4"): (10, 7),
@@ -101,6 +102,25 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Points:
+    """The kernels behind a row, [rows] each, for pictures.
+
+    Attributes:
+        size: what errors are drawn over.
+        label: what that is.
+        measured: seconds, or what `unit` says.
+        ours: likewise.
+        unit: of both.
+    """
+
+    size: Array
+    label: str
+    measured: Array
+    ours: Array
+    unit: str = "s"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One class of kernels on one chip.
 
@@ -114,6 +134,7 @@ class Row:
         asked: mean and median that the project asks for, if it does.
         sum_asked: how far the summed time may be off, in per cent, where that is asked for.
         within_asked: part of the rows within 20 %, likewise.
+        points: the kernels themselves.
     """
 
     on: str
@@ -125,6 +146,7 @@ class Row:
     asked: tuple[float, float] | None
     sum_asked: float | None = None
     within_asked: float | None = None
+    points: Points | None = None
 
     @property
     def met(self) -> bool | None:
@@ -189,10 +211,36 @@ def _rows(folder: Path) -> Iterator[Row]:
     )
     chip = "h200-sxm"
     loaded = kernels(chip, conditions=Conditions(clock="sustained"))
-    power = tables.read(folder / "gemm_power_measured.csv", "h200_sxm")
-    yield _row(loaded, "sustained", power, baselines[chip])
-    yield _row(loaded, "sustained, m > 2048", power.where(power.m > BANDS["m > 2048"][0] - 1), baselines[chip])
+    found = tables.read(folder / power.TABLE, "h200_sxm")
+    yield _row(loaded, "sustained", found, baselines[chip])
+    yield _row(loaded, "sustained, m > 2048", found.where(found.m >= BANDS["m > 2048"][0]), baselines[chip])
+    yield from _energy(folder, chip)
     yield from _others(folder)
+
+
+def _energy(folder: Path, chip: str) -> Iterator[Row]:
+    """Power at the measured time, then energy at our own, both of a board whose power was logged."""
+    logged = {kernel: power.read(folder / power.TABLE, kernel) for kernel in power.CLASSES}
+    to_fit, kept = power.parts(logged["bfloat16"])
+    known = power.Linear.fitted(to_fit, chip)
+    for what, kernel, some in (
+        ("energy", "bfloat16", kept),
+        ("energy, fitted rows", "bfloat16", to_fit),
+        ("energy, short windows too", "bfloat16", logged["bfloat16"]),
+        ("energy, fp8_block, not fitted", "fp8_block", power.long(logged["fp8_block"], "fp8_block")),
+    ):
+        model, rows = power.Model.of(chip, kernel), some.rows
+        seconds = model.seconds(rows)
+        for name, ours, base, roof, truth in (
+            (what.replace("energy", "power"), model.watts(rows, rows.seconds), known.watts(model, rows, rows.seconds),
+             np.full(len(some), model.made.chip.power.limit_w), some.watts),
+            (what, model.watts(rows, seconds) * seconds, known.joules(model, rows),
+             _roofline(model.made, rows) * model.made.chip.power.limit_w, some.joules),
+        ):  # fmt: skip
+            yield Row(
+                chip, name, len(some), Score.of(ours, truth), Score.of(base, truth), Score.of(roof, truth),
+                ASKED.get((chip, name)), points=Points(rows.m, "m", truth, ours, "J" if name == what else "W"),
+            )  # fmt: skip
 
 
 def _others(folder: Path) -> Iterator[Row]:
@@ -245,6 +293,7 @@ def _scored(made: Kernels, what: str, found: Rows, ours: Array, base: Array) -> 
         ASKED.get((made.chip.name, what)),
         SUMS.get(made.chip.name) if what == _JUDGED else None,
         WITHIN.get(made.chip.name) if what == _JUDGED else None,
+        points=Points(found.m, "m", found.seconds, ours),
     )  # fmt: skip
 
 

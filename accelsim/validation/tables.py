@@ -94,6 +94,10 @@ def written(record: Calibration, prose: str) -> str:
     lines += collectives.lines(record.collective, _fit)
     if record.attention is not None:
         lines += _attention(record.attention)
+    if record.power is not None:
+        board = record.power
+        lines += ["", "[power]", *(f"{name} = {getattr(board, name)!r}" for name in ("drawn", "regulated", "response"))]
+        lines += ["", "[power.provenance]", *_fit(board.provenance)]
     return "\n".join(lines) + "\n"
 
 

@@ -20,6 +20,7 @@ from accelsim.mapping.gpu.library import CALIBRATED, Library
 from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
 from accelsim.mapping.gpu.pacing import paced
 from accelsim.mapping.gpu.pairs import Pair
+from accelsim.mapping.gpu.power import energies, supply
 from accelsim.mapping.gpu.problem import Problem, machine, problem, shapes
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
 from accelsim.mapping.gpu.steps import Steps
@@ -28,6 +29,7 @@ from accelsim.spec.calibration import GemmConstants
 from accelsim.spec.device import GpuChip
 from accelsim.timing.gpu import gemm
 from accelsim.timing.gpu.gemm import MMA_DEPTH, Candidates, candidates
+from accelsim.timing.gpu.power import throttled
 from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Machine, Shapes, Times
 
 CONSTANTS = (
@@ -120,7 +122,9 @@ def kernel(
     conditions = library.conditions
     figures = machine(chip, pair, memory)
     point = shapes(size, pair)
-    times = gemm.price(point, figures, constants, conditions.residency, conditions.clock)
+    times = gemm.price(point, figures, constants, conditions.residency)
+    if conditions.clock == "sustained":
+        times = throttled(times, point, figures, constants, energies(chip, pair), supply(chip))
     chosen = _Chosen.of(times, point, figures, constants)
     label = f"gemm/{chosen.tile[0]}x{chosen.tile[1]}" + (f"/split-{chosen.split}" if chosen.split > 1 else "")
     rule = f"{label}@{library.label}"

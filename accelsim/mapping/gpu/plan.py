@@ -13,6 +13,7 @@ from accelsim.mapping.gpu.launch import in_stream
 from accelsim.mapping.gpu.library import Collectives, Library, collectives, library, row_kernels
 from accelsim.mapping.gpu.memory import MemoryPort, port
 from accelsim.mapping.gpu.pairs import resolve
+from accelsim.mapping.gpu.power import Limit
 from accelsim.mapping.gpu.resources import joined, resources
 from accelsim.mapping.gpu.steps import beside
 from accelsim.mapping.kernel import Kernel, Plan
@@ -79,6 +80,8 @@ class GpuMapper:
         found = self._captured(share(op, self.devices) if self.devices > 1 else op)
         if isinstance(found, Infeasible):
             return found
+        if self.library.conditions.clock == "sustained" and op.kind not in COLLECTIVE_KINDS:
+            found = Limit(self.chip, self._own).held(found)
         if self.devices > 1:
             found = of_all(found, op, self.devices)
         return found if self.library.conditions.launch == "graph" else in_stream(found, self.resources)

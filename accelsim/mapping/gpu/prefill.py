@@ -47,7 +47,7 @@ STAGES: Final = 2
 def price(at: Setting) -> Prefill:
     """Its time alone on an idle chip."""
     constants = at.constants.prefilling(*at.formats, int(at.op.dims["head_dim"]))
-    return prefill.price(at.heads, at.machine, constants, at.copies, at.library.conditions.clock)
+    return prefill.price(at.heads, at.machine, constants, at.copies)
 
 
 def kernel(at: Setting, times: Prefill) -> Kernel:

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.spec.attention import DecodeConstants, Dispatch
-from accelsim.timing.gpu.heads import Heads, Work, joined, missed, supply, work
-from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Array, Machine
+from accelsim.timing.gpu.heads import Heads, Work, missed, supply, work
+from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Array, Machine, overlapped
 
 SPLITS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 STEP: Final = 64
@@ -135,7 +135,7 @@ def price(
     rate = machine.memory_bytes_per_s * share * c.memory_efficiency
     ramp = np.divide(total, total + c.ramp_s * rate, out=np.zeros_like(total), where=total > 0)
     memory = total / rate + c.ramp_s * ramp
-    body = joined(sm, memory[:, None], c.overlap)
+    body = overlapped(sm, memory[:, None], c.overlap)
     partial = partial_bytes(heads)[:, None] * _SPLITS
     l2 = min(machine.port_bytes_per_clock * sms, machine.l2_bytes_per_clock) * hz
     reduction = np.where(_SPLITS > 1, max(c.reduction_s, machine.l2_latency_s) + 2 * partial / l2, 0.0)

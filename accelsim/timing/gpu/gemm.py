@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.spec.calibration import GemmConstants, Residency
-from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Array, Machine, Shapes, Times, Traffic
+from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Array, Machine, Shapes, Times, Traffic, overlapped
 
 TILES: Final = ((16, 64), (64, 64), (128, 128), (128, 256), (256, 128))
 """Output tiles (rows, columns); more of them gain little on measured tables."""
@@ -65,25 +65,24 @@ def candidates(tile_rows: int = TILES[0][0]) -> Candidates:
     return Candidates(tiles, pairs, *columns)
 
 
-def price(
-    shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency, clock: str = "burst"
-) -> Times:
-    """Times of all points, each with its fastest tile and split.
+def price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency) -> Times:
+    """Times of all points on a cool chip, each with its fastest tile and split.
+
+    `accelsim.timing.gpu.power.throttled` makes of them those of the same kernels without end.
 
     Args:
         shapes: the products.
         machine: the chip.
         constants: of the chip and its library.
         residency: what L2 holds at the start.
-        clock: "burst" for a kernel on a cool chip, "sustained" for the same kernel without end.
     """
     if len(shapes) <= CHUNK:
-        return _price(shapes, machine, constants, residency, clock)
+        return _price(shapes, machine, constants, residency)
     parts = (shapes.part(start, start + CHUNK) for start in range(0, len(shapes), CHUNK))
-    return Times.joined([_price(part, machine, constants, residency, clock) for part in parts])
+    return Times.joined([_price(part, machine, constants, residency) for part in parts])
 
 
-def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency, clock: str) -> Times:
+def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency: Residency) -> Times:
     c, hz, sms = constants, machine.clock_hz, machine.sms
     choice = candidates(machine.tile_rows)
     tm, tn, split = choice.tm, choice.tn, choice.split
@@ -127,11 +126,9 @@ def _price(shapes: Shapes, machine: Machine, constants: GemmConstants, residency
         again = _again(shapes, choice, machine, c)
         memory = memory + again / (machine.memory_bytes_per_s * machine.streaming(np.ones(1)) * c.memory_efficiency)
         read = moved.read[:, None] + again
-    longer = np.maximum(sm, memory)
-    body = longer * (1 + (np.minimum(sm, memory) / longer) ** c.overlap) ** (1 / c.overlap)
+    body = overlapped(sm, memory, c.overlap)
     ideal = (2 * shapes.products / (machine.flops_per_clock * hz * sms))[:, None]
-    warm = 1.0 if clock == "sustained" else 1 / (1 + (c.clock_ramp_s / body) ** c.clock_edge)
-    drop = c.clock_drop * (ideal / body) * warm
+    drop = c.clock_drop * (ideal / body) / (1 + (c.clock_ramp_s / body) ** c.clock_edge)
     reduction = np.where(split > 1, _reduction_s(shapes, split, machine, c, moved), 0.0)
     seconds = np.where(
         possible & ((split == 1) | (tiles < 2 * sms * split)),

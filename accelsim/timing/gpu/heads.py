@@ -126,12 +126,6 @@ def missed(heads: Heads, machine: Machine, usable_l2: float, copies: int | None)
     return np.asarray(ratio / (1 + ratio))
 
 
-def joined(first: Array, second: Array, overlap: float) -> Array:
-    """Time of two things that mostly hide each other: the norm with this exponent, scaled so that nothing vanishes."""
-    longest = np.maximum(first, second)
-    return np.asarray(longest * (1 + (np.minimum(first, second) / longest) ** overlap) ** (1 / overlap))
-
-
 def supply(tiles: Array, machine: Machine) -> Array:
     """Bytes per second that an SM gets from L2 when so many thread blocks run."""
     active = np.minimum(tiles, machine.sms)

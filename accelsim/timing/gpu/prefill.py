@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.spec.attention import PrefillConstants
-from accelsim.timing.gpu.heads import Heads, Work, joined, missed, supply, work
-from accelsim.timing.gpu.shapes import Array, Machine
+from accelsim.timing.gpu.heads import Heads, Work, missed, supply, work
+from accelsim.timing.gpu.shapes import Array, Machine, overlapped
 
 TILES: Final = (64, 128)
 """Query rows of a tile; keys come in blocks of as many positions."""
@@ -62,9 +62,7 @@ class Prefill:
     candidates: Array
 
 
-def price(
-    heads: Heads, machine: Machine, constants: PrefillConstants, copies: int | None = None, clock: str = "burst"
-) -> Prefill:
+def price(heads: Heads, machine: Machine, constants: PrefillConstants, copies: int | None = None) -> Prefill:
     """Times of all points.
 
     Args:
@@ -72,7 +70,6 @@ def price(
         machine: the chip.
         constants: of the chip and its library.
         copies: sets of operands that are used in turn; None where L2 holds nothing of them.
-        clock: "burst" for a kernel on a cool chip, "sustained" for the same kernel without end.
     """
     c, hz, sms = constants, machine.clock_hz, machine.sms
     rows = np.broadcast_to(np.array(TILES, dtype=float), (len(heads), len(TILES)))
@@ -99,10 +96,10 @@ def price(
     total = read + written
     share = machine.streaming(np.divide(read, total, out=np.ones_like(total), where=total > 0))
     memory = total / (machine.memory_bytes_per_s * share * c.memory_efficiency)
-    body = joined(sm, memory[:, None], c.overlap)
+    body = overlapped(sm, memory[:, None], c.overlap)
     products = heads.batch * heads.heads * heads.pairs * (heads.head_dim + heads.value_dim)
     ideal = (2 * products / (machine.flops_per_clock * hz * sms))[:, None]
-    drop = c.clock_drop * (ideal / body) * (1.0 if clock == "sustained" else body / (body + c.clock_ramp_s))
+    drop = c.clock_drop * (ideal / body) * body / (body + c.clock_ramp_s)
     seconds = machine.launch_s + c.start_s + body * (1 + drop)
     best = np.argmin(seconds, axis=1)
     at = (np.arange(len(best)), best)

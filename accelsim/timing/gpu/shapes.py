@@ -214,3 +214,9 @@ class Times:
         """Points of several parts, in their order."""
         columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Times)}
         return Times(**columns)
+
+
+def overlapped(first: Array, second: Array, overlap: float) -> Array:
+    """Time of two things that mostly hide each other: the norm with this exponent, scaled so that nothing vanishes."""
+    longest = np.maximum(first, second)
+    return np.asarray(longest * (1 + (np.minimum(first, second) / longest) ** overlap) ** (1 / overlap))
