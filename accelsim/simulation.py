@@ -71,7 +71,7 @@ def simulate(
     host: str | None = None,
     library: str | None = None,
     residency: ResidencyWord = None,
-    clock: str = "burst",
+    clock: str | None = None,
     launch: str = "graph",
     scales: str = "dynamic",
     progress: outcome.Progress | None = None,
@@ -108,7 +108,8 @@ def simulate(
         library: on GPUs, whose kernels run, such as "trtllm-1.3"; the default of the chip if not given.
         residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
             or one of these for each of weights, activations and output.
-        clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
+        clock: on GPUs, "sustained" (if not given, in events) for a chip under load, whose board holds its power by the
+            clock; "burst" for kernels on a cool chip, as single operators are taken.
         launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
         scales: on GPUs, of activations that are narrower than what operators exchange: "dynamic" takes a pass that
             finds them before every product, "static" knows them beforehand, and operators write the narrow format.
@@ -128,8 +129,10 @@ def simulate(
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
     _choice("scales", scales, SCALES)
-    conditions = _conditions(library, residency, clock, launch)
+    conditions = _conditions(library, residency, clock or "burst", launch)
     the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
+    if clock is None and isinstance(chip, GpuChip) and fidelity == "event":
+        conditions = replace(conditions, clock="sustained")
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
         _whole(name, value, least)

@@ -112,7 +112,7 @@ def operator(
     chips: ChipsOption = "1",
     library: LibraryOption = None,
     residency: ResidencyOption = None,
-    clock: ClockOption = "burst",
+    clock: ClockOption = None,
     launch: LaunchOption = "graph",
     scope: ScopeOption = None,
     variant: Annotated[
@@ -170,7 +170,7 @@ def operator(
         chips=number_of(chips),
         library=library,
         residency=residency,
-        clock=clock,
+        clock=clock or "burst",
         launch=launch,
         scope=scope,
         variant=variant,

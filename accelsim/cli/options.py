@@ -96,9 +96,12 @@ ResidencyOption = Annotated[
     ),
 ]  # fmt: skip
 ClockOption = Annotated[
-    str,
-    typer.Option("--clock", metavar="burst|sustained", help="On GPUs: a cool chip, or one under load."),
-]
+    str | None,
+    typer.Option(
+        "--clock", metavar="burst|sustained", show_default=False,
+        help="On GPUs: a cool chip (single operators), or one under load (whole models).",
+    ),
+]  # fmt: skip
 LaunchOption = Annotated[
     str,
     typer.Option("--launch", metavar="graph|stream", help="On GPUs: kernels of a graph, or launched one by one."),

@@ -75,7 +75,7 @@ def run(
     chips: ChipsOption = "1",
     library: LibraryOption = None,
     residency: ResidencyOption = None,
-    clock: ClockOption = "burst",
+    clock: ClockOption = None,
     launch: LaunchOption = "graph",
     scales: ScalesOption = "dynamic",
     set_: SetOption = [],  # noqa: B006 - typer copies it
