@@ -17,6 +17,7 @@ from accelsim.devices.base import Contextual, Device
 from accelsim.devices.families import device_for
 from accelsim.engine.runner import KernelRecord, Runner
 from accelsim.errors import RequestError, UnknownNameError
+from accelsim.evaluate.outcome import OVER_LIMIT
 from accelsim.evaluate.phases import Work
 from accelsim.evaluate.provenance import Constant, constants_of
 from accelsim.evaluate.resolve import beside, described, formats_of, reachable, separate
@@ -24,7 +25,7 @@ from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE, kernel_time_s
 from accelsim.mapping.kernel import Alternative, Kernel, Plan, Resource, Segment, Stage
-from accelsim.simulation import horizon, hosted, simulate
+from accelsim.simulation import ResidencyWord, conditions_of, horizon, hosted, simulate
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -167,6 +168,11 @@ def explain(
     routing: str = "uniform",
     seed: int = 0,
     host: str | None = None,
+    library: str | None = None,
+    residency: ResidencyWord = None,
+    clock: str | None = None,
+    launch: str = "graph",
+    scales: str = "dynamic",
 ) -> Explanation | Infeasible:
     """Takes the kernel of one operator apart.
 
@@ -187,6 +193,11 @@ def explain(
         routing: popularity of experts.
         seed: of drawn routing.
         host: as in `simulate`.
+        library: as in `simulate`, and so are the others.
+        residency: what L2 holds.
+        clock: of a cool chip or of one under load.
+        launch: how kernels are launched.
+        scales: of narrow activations.
 
     Returns:
         The explanation, or why the operator or the whole model cannot run there.
@@ -220,6 +231,11 @@ def explain(
         logits=logits,
         routing=routing,
         seed=seed,
+        library=library,
+        residency=residency,
+        clock=clock,
+        launch=launch,
+        scales=scales,
     )
     if checked.infeasible:
         return checked.infeasible
@@ -233,10 +249,11 @@ def explain(
         logits,
         routing_.parse(routing, seed),
         fuse,
-        "dynamic" if separate(chip) else None,
+        scales if separate(chip) else None,
     )
     bits = {form.name: form.bits for form in reachable(chip, formats)}
-    device = device_for(chip, bits, horizon=horizon(work), weights=formats.weights.name)
+    conditions = conditions_of(chip, library, residency, clock, launch)
+    device = device_for(chip, bits, horizon=horizon(work), weights=formats.weights.name, conditions=conditions)
     graph = work.prefill() if phase == "prefill" else work.decode(step)
     op, count = _find(graph, operator)
     kernel, priced = device.kernel(op), device.roofline(op)
@@ -270,7 +287,8 @@ def explain(
         limits=limits,
         alternatives=kernel.alternatives,
         constants=constants_of(described(chip), kernel, beside(chip)),
-        warnings=checked.warnings,
+        # the closed form that checked the request knows no limit of the board
+        warnings=tuple(text for text in checked.warnings if OVER_LIMIT not in text),
     )
 
 

@@ -129,10 +129,8 @@ def simulate(
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
     _choice("scales", scales, SCALES)
-    conditions = _conditions(library, residency, clock or "burst", launch)
     the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
-    if clock is None and isinstance(chip, GpuChip) and fidelity == "event":
-        conditions = replace(conditions, clock="sustained")
+    conditions = conditions_of(chip if fidelity == "event" else None, library, residency, clock, launch)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
         _whole(name, value, least)
@@ -244,7 +242,7 @@ def simulate_operator(
         AccelsimError: a kind, dimension, name or number that is not allowed.
     """
     _choice("fidelity", fidelity, FIDELITIES)
-    conditions = _conditions(library, residency, clock, launch)
+    conditions = conditions_of(None, library, residency, clock, launch)
     chip = catalog.chip(on, overrides)
     if isinstance(chip, System):
         from accelsim.evaluate import kernel
@@ -348,7 +346,20 @@ def _run(
     return evaluate(request, work, device, used, (*warnings, note), progress)
 
 
-def _conditions(library: str | None, residency: ResidencyWord, clock: str, launch: str) -> Conditions:
+def conditions_of(
+    chip: Chip | None, library: str | None, residency: ResidencyWord, clock: str | None, launch: str
+) -> Conditions:
+    """What a request says of the kernels of a GPU.
+
+    Args:
+        chip: that whole models run on, where a GPU without further words is under load; None elsewhere.
+        library: whose kernels.
+        residency: what L2 holds.
+        clock: "burst" or "sustained".
+        launch: "graph" or "stream".
+    """
+    if clock is None:
+        clock = "sustained" if isinstance(chip, GpuChip) else "burst"
     _choice("clock", clock, CLOCKS)
     _choice("launch", launch, LAUNCHES)
     return Conditions(library, Residency.parse(residency), clock, launch)

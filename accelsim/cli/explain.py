@@ -12,13 +12,18 @@ from accelsim.cli.figures import columns, percent, show
 from accelsim.cli.options import (
     ActivationsOption,
     BatchOption,
+    ClockOption,
     HostOption,
     KvCacheOption,
+    LaunchOption,
+    LibraryOption,
     LogitsOption,
     ModelArgument,
     OnOption,
     PromptOption,
+    ResidencyOption,
     RoutingOption,
+    ScalesOption,
     SeedOption,
     UnfusedOption,
     WeightsOption,
@@ -51,6 +56,11 @@ def explain(
     routing: RoutingOption = "uniform",
     unfused: UnfusedOption = False,
     seed: SeedOption = 0,
+    library: LibraryOption = None,
+    residency: ResidencyOption = None,
+    clock: ClockOption = None,
+    launch: LaunchOption = "graph",
+    scales: ScalesOption = "dynamic",
     set_: SetOption = [],  # noqa: B006 - typer copies it
     as_json: JsonOption = False,
 ) -> None:
@@ -77,6 +87,11 @@ def explain(
         logits=logits,
         routing=routing,
         seed=seed,
+        library=library,
+        residency=residency,
+        clock=clock,
+        launch=launch,
+        scales=scales,
     )
     if isinstance(found, Infeasible):
         if as_json:

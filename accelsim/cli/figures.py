@@ -55,7 +55,7 @@ def line(label: str, figure: str, *more: str) -> str:
     number, _, unit = figure.partition(" ")
     whole, dot, fraction = number.partition(".")
     text = f"  {label:<22}{whole:>7}{dot}{fraction} {unit}"
-    return (f"{text:<44}" + "".join(f"{part:<32}" for part in more)).rstrip()
+    return (f"{text:<44}" + "".join(f"{part:<31} " for part in more)).rstrip()
 
 
 def columns(rows: Iterable[Sequence[str]], right: Iterable[int] = (), indent: str = "  ") -> list[str]:

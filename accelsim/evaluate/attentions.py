@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from accelsim import catalog
-from accelsim.errors import RequestError
+from accelsim.evaluate.gemms import multiplied
 from accelsim.mapping.gpu.library import Library, library
 from accelsim.mapping.gpu.memory import port
-from accelsim.mapping.gpu.pairs import Pair, resolve
+from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.problem import machine
 from accelsim.spec.attention import Attention, DecodeConstants, Dispatch, PrefillConstants, alike
 from accelsim.spec.calibration import Conditions
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
-from accelsim.spec.infeasible import Infeasible
 from accelsim.timing.gpu import decode, prefill, prologue
 from accelsim.timing.gpu.decode import Decode
 from accelsim.timing.gpu.heads import Heads, missed
@@ -118,11 +116,5 @@ def attentions(
         RequestError: no GPU, or one that cannot multiply these formats.
         UnknownNameError: no such chip, format or library.
     """
-    chip = catalog.chip(on)
-    if not isinstance(chip, GpuChip):
-        raise RequestError(f"{getattr(chip, 'name', chip)}: attention in bulk is priced on GPUs only")
-    first, second = catalog.format_(queries), catalog.format_(cache or queries)
-    pair = resolve(chip, first, second)
-    if isinstance(pair, Infeasible):
-        raise RequestError(f"{pair.reason}; try {', '.join(pair.levers)}")
+    chip, first, second, pair = multiplied(on, queries, cache)
     return Attentions(chip, first, second, pair, machine(chip, pair, port(chip)), library(chip, conditions))

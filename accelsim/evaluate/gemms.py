@@ -114,17 +114,28 @@ def kernels(
         RequestError: no GPU, or one that cannot multiply these formats.
         UnknownNameError: no such chip, format or library.
     """
-    chip = catalog.chip(on)
-    if not isinstance(chip, GpuChip):
-        raise RequestError(f"{getattr(chip, 'name', chip)}: GEMMs in bulk are priced on GPUs only")
-    first, second = catalog.format_(activations), catalog.format_(weights or activations)
-    pair = resolve(chip, first, second)
-    if isinstance(pair, Infeasible):
-        raise RequestError(f"{pair.reason}; try {', '.join(pair.levers)}")
+    chip, first, second, pair = multiplied(on, activations, weights)
     element = max(catalog.format_(pair.operands[0]).bits, 1) / 8
     step = max(1, int(STEP_BYTES / element))
     results = first if first.bits >= _WIDE_BITS else catalog.format_(chip.native.activations)
     return Kernels(chip, first, second, results, pair, _machine(chip, pair), step, library(chip, conditions))
+
+
+def multiplied(on: Name | GpuChip, first: str, second: str | None) -> tuple[GpuChip, Format, Format, Pair]:
+    """A GPU, two formats (the second is the first if not given), and how the GPU multiplies them.
+
+    Raises:
+        RequestError: no GPU, or one that cannot multiply these formats.
+        UnknownNameError: no such chip or format.
+    """
+    chip = catalog.chip(on)
+    if not isinstance(chip, GpuChip):
+        raise RequestError(f"{getattr(chip, 'name', chip)}: kernels in bulk are priced on GPUs only")
+    left, right = catalog.format_(first), catalog.format_(second or first)
+    pair = resolve(chip, left, right)
+    if isinstance(pair, Infeasible):
+        raise RequestError(f"{pair.reason}; try {', '.join(pair.levers)}")
+    return chip, left, right, pair
 
 
 @lru_cache(maxsize=64)

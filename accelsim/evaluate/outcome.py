@@ -25,6 +25,9 @@ Progress = Callable[[str, int, int], None]
 
 NAN = float("nan")
 
+OVER_LIMIT = "above the board limit"
+"""In the warning of a run whose average power is."""
+
 
 def infeasible(request: Request, why: Infeasible, used: Rows, warnings: tuple[str, ...]) -> Run:
     """A run that did not take place: every metric is NaN but those of memory."""
@@ -193,7 +196,7 @@ def _power_warning(rows: Rows, excess_w: float, limit_w: float) -> tuple[str, ..
     worst = max(rows, key=lambda row: row["average_power_w"])
     power_w = worst["average_power_w"]
     return (
-        f"average power in {worst['phase']} is {power_w:.0f} W, {excess_w:.0f} W above the board limit of "
+        f"average power in {worst['phase']} is {power_w:.0f} W, {excess_w:.0f} W {OVER_LIMIT} of "
         f"{limit_w:.0f} W: the chip would lower its clock, as GPUs do in events unless clock = 'burst'; "
         "`accelsim show CHIP` lists which energies are assumed",
     )
