@@ -119,7 +119,7 @@ def test_halving_the_clock_at_least_doubles_what_is_bound_by_it(name: str) -> No
         for on in (chip, slow)
     ]
     run = accelsim.simulate_operator("matmul", m=8192, n=8192, k=8192, on=slow)
-    assert run.operators["bound"].tolist() == ["compute"]
+    assert run.operators["bound"].tolist()[0] in ("compute", "cache")  # tensor cores, or the ports that feed them
     # the last results leave through the memory, which does not follow the clock either
     store = 2 * 8192 * 8192 / chip.memory.bandwidth_bytes_per_s
     assert times[1] - fixed >= 2 * (times[0] - fixed - store)
