@@ -215,7 +215,7 @@ def _rows(folder: Path) -> Iterator[Row]:
     yield _row(loaded, "sustained", found, baselines[chip])
     yield _row(loaded, "sustained, m > 2048", found.where(found.m >= BANDS["m > 2048"][0]), baselines[chip])
     yield from _energy(folder, chip)
-    yield from _others(folder)
+    yield from _others(folder, baselines)
 
 
 def _energy(folder: Path, chip: str) -> Iterator[Row]:
@@ -243,13 +243,14 @@ def _energy(folder: Path, chip: str) -> Iterator[Row]:
             )  # fmt: skip
 
 
-def _others(folder: Path) -> Iterator[Row]:
+def _others(folder: Path, baselines: Mapping[str, Array]) -> Iterator[Row]:
     """Classes of kernels with modules of their own, which tell errors as this one does."""
-    from accelsim.validation import attended, messages, torch_operators
+    from accelsim.validation import attended, messages, torch_operators, whole
 
     yield from attended.rows(folder)
     yield from messages.rows(folder)
     yield from torch_operators.rows(folder)
+    yield from whole.rows(folder, baselines)
 
 
 def _borrowed(made: Kernels, record: Calibration, to_fit: Rows, kept: Rows, base: Array) -> Iterator[Row]:
