@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from accelsim import catalog
 from accelsim.evaluate.gemms import Kernels, kernels
+from accelsim.mapping.gpu.borrowed import borrowed
 from accelsim.spec.calibration import Calibration, Conditions, GemmConstants, Residency
 from accelsim.validation import power, tables
 from accelsim.validation.calibrate import HARNESS, Rows, few, fit, parts
@@ -258,7 +259,7 @@ def _borrowed(made: Kernels, record: Calibration, to_fit: Rows, kept: Rows, base
     origin = catalog.calibration("h100-sxm-trtllm-1.3")
     if record.chip == origin.chip:
         return
-    yield _row(made, f"constants of {origin.chip}", kept, base, constants=origin.gemm)
+    yield _row(made, f"constants of {origin.chip}", kept, base, constants=borrowed(origin, made.chip).gemm)
     for count in FEW_ROWS:
         chosen = np.zeros(len(to_fit), dtype=bool)
         chosen[np.linspace(0, len(to_fit) - 1, min(count, len(to_fit))).round().astype(int)] = True
