@@ -92,7 +92,9 @@ def again(name: str, file: str | PathLike[str]) -> Calibration:
         source=told.source.partition("; held back")[0], default_for=record.default_for,
         formats=tuple(row.kernel for row in record.format),
     )  # fmt: skip
-    return made.model_copy(update={"collective": record.collective, "rows": record.rows})
+    return made.model_copy(
+        update={name: getattr(record, name) for name in ("collective", "rows", "attention", "power")}
+    )
 
 
 def _attention(file: str | PathLike[str], made: Kernels, device: str | None, source: str | None) -> Attention:
