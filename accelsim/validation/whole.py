@@ -82,7 +82,7 @@ def rows(folder: Path, baselines: Mapping[str, Array]) -> Iterator[Row]:
     points = list(_layers(folder))
     for stage in ("decode", "prefill"):
         yield _row(CHIP, f"{LAYERS}, {stage}", [p for p, _ in points if p.stage == stage], base, asked=ASKED)
-    yield _row(CHIP, f"{LAYERS}, linear alone", [linear for _, linear in points], base)
+    yield _row(CHIP, f"{LAYERS}, linear", [linear for _, linear in points], base)
     for chip, asked in (("a100-sxm-80gb", ASKED), ("h100-sxm", ASKED), ("l40s", None)):
         yield _row(chip, FIRST_TOKEN, list(_first(chip)), baselines[chip], asked=asked)
 
