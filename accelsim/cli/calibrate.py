@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from accelsim.cli.common import JsonOption, app, print_json, say, write_text
+
+if TYPE_CHECKING:
+    from accelsim.spec.calibration import Calibration
 
 
 @app.command()
@@ -20,7 +23,7 @@ def calibrate(
     library: Annotated[str, typer.Option(help="Name and version of the kernels.")] = "own",
     device: Annotated[str | None, typer.Option(help="Rows of this device only.", show_default=False)] = None,
     kernel: Annotated[
-        str, typer.Option(help="Rows of this class: bfloat16, float16, fp8 or collectives.")
+        str, typer.Option(help="Rows of this class: bfloat16, float16, fp8, collectives or power.")
     ] = "bfloat16",
     full: Annotated[bool, typer.Option("--full", help="Fit all constants; else as many as the rows identify.")] = False,
     source: Annotated[str | None, typer.Option(help="Where the table comes from.", show_default=False)] = None,
@@ -38,9 +41,15 @@ def calibrate(
 ) -> None:
     """Fit the constants of a chip's GEMMs to timed ones, and write them as a calibration file.
 
+    A shipped calibration of that name, or the one in the file to write, keeps the tables that are not fitted here.
+
     With --kernel collectives, print the tables of a calibration file that its collectives are told in, from a table
-    with the columns op_name, num_gpus, message_size (elements), nccl_dtype and latency (ms).
+    with the columns op_name, num_gpus, message_size (elements), nccl_dtype and latency (ms). With --kernel power, print
+    that of a board's power, from timed GEMMs with a column power_w.
     """
+    if kernel == "power":
+        _power(file, chip, device, source, out)
+        return
     if kernel == "collectives":
         _collectives(file, chip, library, device, source, out)
         return
@@ -51,6 +60,7 @@ def calibrate(
         file, chip, library=library, device=device, kernel=kernel, full=full, source=source,
         default_for=tuple(default_for), formats=tuple(formats), attention=attention,
     )  # fmt: skip
+    record = _completed(record, out)
     if impossible:
         say(f"{impossible} rows are faster than {record.chip} can be, and were left out")
     if as_json:
@@ -67,6 +77,32 @@ def calibrate(
             f"{what}: {errors.rows} rows, {100 * errors.mean:.1f} % off in the mean, {100 * errors.median:.1f} % in "
             f"the median, {100 * errors.p90:.1f} % at the 90th percentile; summed time {errors.total:.3f} of measured"
         )
+
+
+def _completed(record: Calibration, out: Path | None) -> Calibration:
+    """With the tables of the record that it replaces: the file's, else the shipped one's of the same name."""
+    from accelsim import catalog
+    from accelsim.validation.calibrated import completed
+
+    if out is not None and out.exists():
+        return completed(record, catalog.calibration(out))
+    if record.name in catalog.names("calibrations"):
+        return completed(record, catalog.calibration(record.name))
+    return record
+
+
+def _power(file: Path, chip: str, device: str | None, source: str | None, out: Path | None) -> None:
+    from accelsim.validation import tables
+    from accelsim.validation.power import board
+
+    found = board(file, chip, source=source or file.name, device=device)
+    text = tables.power_written(found)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
+    for what, errors in (("fitted", found.provenance.fit), ("held back", found.provenance.held)):
+        say(f"power, {what}: {errors.rows} rows, {100 * errors.mean:.1f} % off in the mean")
 
 
 def _collectives(file: Path, chip: str, library: str, device: str | None, source: str | None, out: Path | None) -> None:

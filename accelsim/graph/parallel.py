@@ -196,6 +196,10 @@ class _Marker:
             split: dict[str, int] = {}
             for part in parts:
                 split |= part.attributes.get(SPLIT, {})
+            for out in op.outputs:
+                if out.name not in self.states:  # a narrow copy of what a part writes lies as that does
+                    state = self.states[out.name] = self.states.get(out.name.removesuffix(f".{out.format.name}"), 1)
+                    split |= {out.name: state} if state > 1 else {}
             return self._with(replace(op, parts=parts), "elements", split) if split else op
         if op.kind in (Kind.MATMUL, Kind.EXPERTS):
             return self._matrix(op, later)

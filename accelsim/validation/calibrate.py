@@ -18,6 +18,7 @@ from accelsim.errors import RequestError
 from accelsim.evaluate.gemms import Kernels
 from accelsim.spec.calibration import GemmConstants, Residency
 from accelsim.spec.fitted import Errors
+from accelsim.validation.descent import descend, polished
 
 Array = npt.NDArray[np.float64]
 
@@ -129,7 +130,8 @@ def fit(
         kernels: of the chip.
         names: constants to fit; the others stay as in `start`.
         start: where the search begins, and what the pull is towards; the usual values if not given.
-        starts: searches, the first of them from `start` itself.
+        starts: searches, the first of them from `start` itself; the best of several is searched from anew until it
+            stays where it is.
 
     Raises:
         RequestError: rows that do not identify the constants.
@@ -162,12 +164,11 @@ def fit(
         rough = optimize.least_squares(
             logs, begin, bounds=(low, high), loss="soft_l1", f_scale=0.05, diff_step=[1e-3] * len(names), max_nfev=60
         )
-        fine = optimize.minimize(
-            loss, rough.x, method="Nelder-Mead",
-            options={"maxfev": 300 * len(names), "adaptive": True, "xatol": 1e-4, "fatol": 1e-6},
-        )  # fmt: skip
+        fine = descend(loss, rough.x, 300 * len(names))
         if best is None or fine.fun < best.fun:
             best = fine
+    if starts > 1:
+        best = polished(loss, best, 300 * len(names))
     return rounded(made(best.x))
 
 

@@ -21,6 +21,9 @@ from accelsim.validation.calibrate import HARNESS, RANGES, Rows, errors, few, fi
 LEAST_FULL = 150
 """Rows, less those that are held back, that a fit of all constants asks for."""
 
+KEPT = ("collective", "rows", "attention", "power")
+"""Tables of a calibration that timed GEMMs do not make."""
+
 RULE = "held back: rows whose sha256 of repr(('held', kernel, m, n, k)) is a multiple of 4; all others are fitted"
 
 
@@ -92,7 +95,12 @@ def again(name: str, file: str | PathLike[str]) -> Calibration:
         source=told.source.partition("; held back")[0], default_for=record.default_for,
         formats=tuple(row.kernel for row in record.format),
     )  # fmt: skip
-    return made.model_copy(update={"collective": record.collective, "rows": record.rows})
+    return completed(made, record)
+
+
+def completed(made: Calibration, before: Calibration) -> Calibration:
+    """A record with the tables of the one that it takes the place of, where it has none itself."""
+    return made.model_copy(update={name: getattr(before, name) for name in KEPT if not getattr(made, name)})
 
 
 def _attention(file: str | PathLike[str], made: Kernels, device: str | None, source: str | None) -> Attention:

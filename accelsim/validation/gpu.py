@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from accelsim import catalog
 from accelsim.evaluate.gemms import Kernels, kernels
+from accelsim.mapping.gpu.borrowed import borrowed
 from accelsim.spec.calibration import Calibration, Conditions, GemmConstants, Residency
 from accelsim.validation import power, tables
 from accelsim.validation.calibrate import HARNESS, Rows, few, fit, parts
@@ -215,7 +216,7 @@ def _rows(folder: Path) -> Iterator[Row]:
     yield _row(loaded, "sustained", found, baselines[chip])
     yield _row(loaded, "sustained, m > 2048", found.where(found.m >= BANDS["m > 2048"][0]), baselines[chip])
     yield from _energy(folder, chip)
-    yield from _others(folder)
+    yield from _others(folder, baselines)
 
 
 def _energy(folder: Path, chip: str) -> Iterator[Row]:
@@ -243,13 +244,14 @@ def _energy(folder: Path, chip: str) -> Iterator[Row]:
             )  # fmt: skip
 
 
-def _others(folder: Path) -> Iterator[Row]:
+def _others(folder: Path, baselines: Mapping[str, Array]) -> Iterator[Row]:
     """Classes of kernels with modules of their own, which tell errors as this one does."""
-    from accelsim.validation import attended, messages, torch_operators
+    from accelsim.validation import attended, messages, torch_operators, whole
 
     yield from attended.rows(folder)
     yield from messages.rows(folder)
     yield from torch_operators.rows(folder)
+    yield from whole.rows(folder, baselines)
 
 
 def _borrowed(made: Kernels, record: Calibration, to_fit: Rows, kept: Rows, base: Array) -> Iterator[Row]:
@@ -257,7 +259,7 @@ def _borrowed(made: Kernels, record: Calibration, to_fit: Rows, kept: Rows, base
     origin = catalog.calibration("h100-sxm-trtllm-1.3")
     if record.chip == origin.chip:
         return
-    yield _row(made, f"constants of {origin.chip}", kept, base, constants=origin.gemm)
+    yield _row(made, f"constants of {origin.chip}", kept, base, constants=borrowed(origin, made.chip).gemm)
     for count in FEW_ROWS:
         chosen = np.zeros(len(to_fit), dtype=bool)
         chosen[np.linspace(0, len(to_fit) - 1, min(count, len(to_fit))).round().astype(int)] = True

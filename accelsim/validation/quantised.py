@@ -15,6 +15,7 @@ import numpy.typing as npt
 from accelsim.evaluate.gemms import Kernels
 from accelsim.spec.calibration import FormatConstants, GemmConstants
 from accelsim.validation.calibrate import HARNESS, RANGES, Range, Rows, misfit
+from accelsim.validation.descent import descend, polished
 
 Array = npt.NDArray[np.float64]
 
@@ -65,8 +66,6 @@ class Quantised:
 
 def fit(rows: Rows, made: Kernels, base: GemmConstants) -> Quantised:
     """The pass and the constants of `OWN` that fit the rows best; the others are those of the 16-bit kernels."""
-    from scipy import optimize
-
     spans = (PREPASS_S, PREPASS_BYTES, *OWN.values())
     low, high = (np.log([getattr(span, end) for span in spans]) for end in ("least", "most"))
     begun = (getattr(base, name) or span.usual for name, span in OWN.items())
@@ -90,10 +89,7 @@ def fit(rows: Rows, made: Kernels, base: GemmConstants) -> Quantised:
             begin = np.clip(usual + draw.normal(0, 0.4, len(usual)), low, high)
         if number % 2:
             begin[-1] = high[-1]  # kernels without split-K
-        found = optimize.minimize(
-            loss, begin, method="Nelder-Mead", options={"maxfev": 3000, "adaptive": True, "xatol": 1e-4, "fatol": 1e-6}
-        )
+        found = descend(loss, begin, 3000)
         if best is None or found.fun < best.fun:
             best = found
-    assert best is not None
-    return of(best.x)
+    return of(polished(loss, best, 3000).x)

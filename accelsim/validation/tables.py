@@ -12,7 +12,7 @@ from accelsim import units
 from accelsim.errors import RequestError
 from accelsim.spec.attention import Attention
 from accelsim.spec.base import Record
-from accelsim.spec.calibration import Calibration, Collective
+from accelsim.spec.calibration import Board, Calibration, Collective
 from accelsim.spec.fitted import Errors, Fit
 from accelsim.validation import collectives
 from accelsim.validation.calibrate import Rows
@@ -95,15 +95,23 @@ def written(record: Calibration, prose: str) -> str:
     if record.attention is not None:
         lines += _attention(record.attention)
     if record.power is not None:
-        board = record.power
-        lines += ["", "[power]", *(f"{name} = {getattr(board, name)!r}" for name in ("drawn", "regulated", "response"))]
-        lines += ["", "[power.provenance]", *_fit(board.provenance)]
+        lines += _power(record.power)
     return "\n".join(lines) + "\n"
 
 
 def collectives_written(records: Sequence[Collective]) -> str:
     """The tables of a calibration file that hold the constants of collectives."""
     return "\n".join(collectives.lines(records, _fit)).lstrip("\n") + "\n"
+
+
+def power_written(record: Board) -> str:
+    """The table of a calibration file that holds the constants of a board's power."""
+    return "\n".join(_power(record)).lstrip("\n") + "\n"
+
+
+def _power(board: Board) -> Iterator[str]:
+    yield from ("", "[power]", *(f"{name} = {getattr(board, name)!r}" for name in ("drawn", "regulated", "response")))
+    yield from ("", "[power.provenance]", *_fit(board.provenance))
 
 
 def _attention(record: Attention) -> Iterator[str]:

@@ -13,7 +13,6 @@ from accelsim.graph.operator import COLLECTIVE_KINDS, MATRIX_KINDS, Graph, Kind,
 from accelsim.graph.parallel import SPLIT, copied_bytes, share, tensor_parallel, unfit
 from accelsim.graph.routing import Routing
 
-FORMATS = formats_of(catalog.chip("h100-sxm"), None, None, None)
 MODELS = (
     "llama-2-7b",
     "llama-3-70b",
@@ -26,8 +25,9 @@ MODELS = (
 )
 
 
-def graphs(model: str, *, fuse: bool = True) -> list[Graph]:
-    work = Work(catalog.model(model), FORMATS, 2, 64, 4, "last", Routing(), fuse)
+def graphs(model: str, *, fuse: bool = True, form: str | None = None, scales: str | None = None) -> list[Graph]:
+    formats = formats_of(catalog.chip("h100-sxm"), form, form, form)
+    work = Work(catalog.model(model), formats, 2, 64, 4, "last", Routing(), fuse, scales=scales)
     return [work.prefill(), work.decode(2)]
 
 
@@ -62,6 +62,18 @@ def test_two_all_reduces_in_a_layer_and_an_all_gather_of_the_logits(model: str) 
         assert [op.kind for op in made.blocks[-1].operators][-1] is Kind.ALL_GATHER
         mlp = [op for op in layer.operators if op.kind is Kind.MATMUL]
         assert [op.attributes["parallel"] for op in mlp] == ["columns", "rows", "columns", "rows"]
+
+
+@pytest.mark.parametrize("scales", ["static", "dynamic"])
+@pytest.mark.parametrize("fuse", [True, False])
+def test_narrow_copies_lie_as_what_they_are_made_of(fuse: bool, scales: str) -> None:
+    """The matrix behind an activation that is written in fp8 is split by rows, as it is in 16 bits."""
+    for graph in graphs("llama-2-7b", fuse=fuse, form="fp8_e4m3", scales=scales):
+        layer = next(block for block in tensor_parallel(graph, 4).blocks if block.repeat > 1)
+        down = next(op for op in layer.operators if op.name.endswith("down_proj"))
+        assert down.attributes["parallel"] == "rows"
+        assert share(down, 4).dims["k"] * 4 == down.dims["k"]
+        assert sum(op.kind is Kind.ALL_REDUCE for op in layer.operators) == 2
 
 
 def test_a_parallel_block_needs_one_all_reduce() -> None:

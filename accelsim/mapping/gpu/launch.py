@@ -14,12 +14,12 @@ from accelsim.mapping.flows import kernel_time_s
 from accelsim.mapping.kernel import Kernel, Resource
 
 STREAM_GAP_S: Final = 0.4e-6
-"""Longer than in a graph: 3.8 against 3.4 us for a kernel of 2.9 us (measured on V100: NVIDIA technical blog, Getting
-Started with CUDA Graphs, 2019); assumed to hold for other chips."""
+"""Longer than in a graph, assumed: 3.8 against 3.4 us for a kernel of 2.9 us on a V100 are the figures of NVIDIA's blog
+(Getting Started with CUDA Graphs, 2019) as others quote them, and other chips may differ."""
 
 HOST_LAUNCH_S: Final = 2.3e-6
-"""Host time of one launch from C or C++, assumed: empty kernels take the hosts of A100 and H100 somewhat more than 2 us
-(arXiv 2504.11750). Frameworks that dispatch operators from Python take several times as long."""
+"""Host time of one launch from C or C++, assumed: 2.37 us for a launch by the host of an H100 is the figure of arXiv
+2504.11750, Table V, as others quote it. Frameworks that dispatch operators from Python take several times as long."""
 
 
 def in_stream(kernel: Kernel, resources: Mapping[str, Resource]) -> Kernel:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from accelsim import catalog
 from accelsim.errors import UnknownNameError
+from accelsim.mapping.gpu.borrowed import borrowed
 from accelsim.spec.calibration import Calibration, Collective, Conditions, RowKernels
 from accelsim.spec.collective import CollectiveConstants
 from accelsim.spec.device import GpuChip
@@ -106,7 +107,7 @@ def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
     chosen = _chosen(records, chip.name, kinds, asked.library)
     timed = [record for record in records if record.attention is not None]
     attention = chosen if chosen.attention is not None else _chosen(timed, chip.name, kinds, None)
-    return Library(chosen, attention, asked, chip.name, kinds)
+    return Library(borrowed(chosen, chip), borrowed(attention, chip), asked, chip.name, kinds)
 
 
 def _chosen(records: list[Calibration], chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
