@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from accelsim import catalog
+from accelsim.cli import app
 from accelsim.errors import RequestError
 from accelsim.validation.calibrate import Rows
+from accelsim.validation.calibrated import completed
 from accelsim.validation.power import TABLE, Logged, Model, board, fit, parts, read, window_s
 
 TABLES = Path(__file__).resolve().parents[3] / "shared" / "reference" / "gpu"
@@ -71,3 +75,22 @@ def test_files_that_say_nothing_of_power_are_refused(tmp_path: Path) -> None:
     file.write_text("m,n,k,latency_ms,power_w\n4096,4096,4096,0.2,600\n", encoding="utf-8")
     with pytest.raises(RequestError, match="30 are needed"):
         board(file, "h200-sxm", source="none")
+
+
+def test_a_file_of_ones_own_becomes_a_table(tmp_path: Path) -> None:
+    found, _ = logged()
+    file = tmp_path / "mine.csv"
+    columns = (found.rows.m, found.rows.n, found.rows.k, found.rows.seconds * 1e3, found.watts)
+    lines = [",".join(f"{value:.10g}" for value in row) for row in zip(*columns, strict=True)]
+    file.write_text("\n".join(["m,n,k,latency_ms,power_w", *lines]) + "\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["calibrate", str(file), "--chip", "h200-sxm", "--kernel", "power"])
+    assert done.exit_code == 0, done.output
+    assert tomllib.loads(done.stdout)["power"]["drawn"] == pytest.approx(2.5, rel=0.02)
+    assert "power, held back: " in done.stderr
+
+
+def test_a_refit_keeps_the_tables_that_it_does_not_make() -> None:
+    shipped = catalog.calibration("h200-sxm-trtllm-1.3")
+    bare = shipped.model_copy(update={"collective": (), "rows": None, "attention": None, "power": None})
+    assert completed(bare, shipped) == shipped
+    assert completed(shipped, catalog.calibration("l40s-trtllm-1.3")) == shipped
