@@ -12,13 +12,16 @@ import accelsim
 from accelsim.results.export import json_ready
 
 ONE = ("matmul", "--m", "1", "--n", "1", "--k", "1")
-MATMUL = ("matmul", "--m", "64", "--n", "12288", "--k", "12288", "--on", "a100-sxm-80gb", "--format", "fp16")
+MATMUL = ("matmul", "--m", "64", "--n", "12288", "--k", "12288", "--on", "a100-sxm-80gb", "--format", "fp16",
+          "--clock", "sustained")  # fmt: skip
 
 
 def test_text_has_time_share_of_peak_bound_and_rule(command: Any) -> None:
     code, out, err = command("operator", *MATMUL)
     assert (code, err) == (0, "")
-    found = accelsim.simulate_operator("matmul", m=64, n=12288, k=12288, on="a100-sxm-80gb", format="fp16")
+    found = accelsim.simulate_operator(
+        "matmul", m=64, n=12288, k=12288, on="a100-sxm-80gb", format="fp16", clock="sustained"
+    )
     row = found.rows("operators")[0]
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert lines[0] == "matmul on a100-sxm-80gb · m 64, n 12288, k 12288 · fp16 · event"

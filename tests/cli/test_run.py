@@ -35,7 +35,7 @@ def test_headline_names_everything_resolved(command: Any) -> None:
     assert (code, err) == (0, "")
     first, second = out.splitlines()[:2]
     assert first == ("gpt2 on h100-sxm · bf16 weights, activations and KV · batch 1 · 64 in, 3 out · event · corrected")
-    assert second.startswith("calibrated: GEMMs by trtllm-1.3 on h100-sxm (4.4 % off); ")
+    assert second.startswith("calibrated: GEMMs by trtllm-1.3 on h100-sxm (4.1 % off); ")
 
 
 def test_headline_tells_formats_apart(command: Any) -> None:

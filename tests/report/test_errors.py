@@ -17,7 +17,7 @@ MEASURED = np.array([1e-6, 2e-5, 1e-3])
 
 def row(what: str, on: str, off: float) -> Row:
     score = Score.of(MEASURED * off, MEASURED)
-    return Row(on, what, 3, score, score, score, None, Points(SIZE, "m", MEASURED, MEASURED * off))
+    return Row(on, what, 3, score, score, score, None, points=Points(SIZE, "m", MEASURED, MEASURED * off))
 
 
 def test_a_folder_has_a_picture_of_every_class_and_a_file_the_first(tmp_path: Path) -> None:
