@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from accelsim.numerics import jit
+from accelsim.numerics.fast import grid_kernels
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("numerics", "timing/dram")
 KERNELS = sorted(file for folder in FOLDERS for file in (ROOT / "accelsim" / folder).rglob("*_kernels.py"))
@@ -208,3 +211,19 @@ def test_nothing_is_written_where_stderr_is_no_terminal_or_logging_is_set_up(tmp
     assert run(QUANTIZE, tmp_path / "one").stderr == ""
     script = "import logging; logging.basicConfig(level=logging.INFO)" + QUANTIZE
     assert run(script, tmp_path / "two").stderr.count("INFO:accelsim.numerics.jit:compiling kernels") == 1
+
+
+def test_a_function_is_compiled_once():
+    function = grid_kernels.decode_by_table
+    assert jit.compiled(function) is jit.compiled(function)
+
+
+def test_few_calls_are_not_worth_the_start_of_numba(monkeypatch):
+    monkeypatch.delenv("ACCELSIM_NUMBA", raising=False)
+    rules = object()
+    told = [jit.worthwhile(rules) for _ in range(150)]
+    assert told == sorted(told)
+    assert not told[0]
+    assert told[-1]
+    assert jit.worthwhile(object(), True)
+    assert not jit.worthwhile(rules, False)
