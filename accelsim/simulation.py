@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -11,11 +12,13 @@ from accelsim.devices.base import Placing
 from accelsim.devices.families import device_for, resized
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
+from accelsim.evaluate.memo import Memo
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
 from accelsim.evaluate.resolve import Name, formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
+from accelsim.graph.routing import Routing
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.chip import Chip
@@ -61,9 +64,10 @@ def simulate(
     streams: str = "one",
     flash: bool | None = None,
     logits: str = "last",
-    routing: str = "uniform",
+    routing: str | Routing = "uniform",
     host: str | None = None,
     progress: outcome.Progress | None = None,
+    memo: Memo | None = None,
     **unknown: object,
 ) -> Run:
     """Prefill and decode of one model on one chip.
@@ -91,9 +95,10 @@ def simulate(
             there, so that independent kernels share the chip (event fidelity).
         flash: with convention "llm-viewer", that tool's FlashAttention switch.
         logits: positions that lm_head covers in prefill: "last" or "all".
-        routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
+        routing: popularity of experts: "uniform", "zipf:EXPONENT", a JSON file or a record; ":drawn" draws loads.
         host: for a system of memories that compute, another chip beside them than the system names.
         progress: called during the run.
+        memo: graphs and mapped kernels that earlier runs have left for this one.
         unknown: refused, with the nearest keyword.
 
     Returns:
@@ -147,14 +152,15 @@ def simulate(
         fidelity=fidelity,
         convention=convention,
         logits=logits,
-        routing=routing,
+        routing=routing if isinstance(routing, str) else "weights",
         fuse=fuse,
         streams=streams,
         fold=fold,
         seed=seed,
     )
-    work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
-    return _run(request, work, chip, formats, chips, warnings, progress)
+    picked = routing_.parse(routing, seed) if isinstance(routing, str) else routing
+    work = Work(the_model, formats, batch, prompt, length, logits, picked, fuse)
+    return _run(request, memo.work(work) if memo else work, chip, formats, chips, warnings, progress, memo=memo)
 
 
 def simulate_operator(
@@ -259,13 +265,19 @@ def _run(
     chips: int | str,
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
+    *,
+    memo: Memo | None = None,
 ) -> Run:
     ahead = horizon(work)
     sized = resized(chip, chips, work.prefill(), ahead)
     if isinstance(sized, Infeasible):
         return outcome.infeasible(request, sized, [], warnings)
     bits = {form.name: form.bits for form in reachable(sized, formats)}
-    device = device_for(sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name)
+    make = partial(device_for, sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name)
+    if memo is not None and isinstance(work, Work):
+        device = memo.device((sized, tuple(bits.items()), request.streams, formats.weights.name), work, make)
+    else:
+        device = make()
     used = memory.rows(work, device)
     if isinstance(device, Placing):
         failure = device.misfit(work.prefill())

@@ -49,18 +49,22 @@ def does_not_fit(work: Passes, used: Rows, capacity: float, chip: str) -> Infeas
     if worst["fits"]:
         return None
     weights, cache, held = worst["weights_bytes"], worst["kv_cache_bytes"], worst["activations_bytes"]
-    missing = worst["peak_bytes"] - capacity
     return Infeasible(
         kind="capacity",
-        reason=(
-            f"{show(weights, 'B')} of weights, {show(cache, 'B')} of KV cache and {show(held, 'B')} of activations "
-            f"do not fit {show(capacity, 'B')} of {chip} memory: {show(missing, 'B')} too much"
-        ),
+        reason=too_much(weights, cache, held, capacity, chip),
         demand=worst["peak_bytes"],
         bound=capacity,
         unit="B",
         set_by=("model", "weights", "kv_cache", "batch", "prompt", "generate", "memory.capacity"),
         levers=tuple(_levers(work, weights, cache, held, capacity)),
+    )
+
+
+def too_much(weights: float, cache: float, held: float, capacity: float, chip: str) -> str:
+    """The sentence that says what does not fit, all in bytes."""
+    return (
+        f"{show(weights, 'B')} of weights, {show(cache, 'B')} of KV cache and {show(held, 'B')} of activations do not "
+        f"fit {show(capacity, 'B')} of {chip} memory: {show(weights + cache + held - capacity, 'B')} too much"
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from accelsim.energy import COMPONENTS, by_component_j
 from accelsim.engine.runner import Runner
 from accelsim.evaluate import event as events_
 from accelsim.evaluate import roofline as closed
-from accelsim.evaluate.phases import Passes
+from accelsim.evaluate.phases import Passes, Work
 from accelsim.evaluate.summary import PhaseTotals, summarise
 from accelsim.graph.numbers import maximum
 from accelsim.results import COLUMNS, Rows, Run, Tables
@@ -24,6 +25,9 @@ Progress = Callable[[str, int, int], None]
 """Called with (phase, passes done, passes in all)."""
 
 NAN = float("nan")
+
+COLUMNAR: Final = frozenset({"gpu", "cpu"})
+"""Families whose closed form takes columns of design points, figures of the chip included."""
 
 
 def infeasible(request: Request, why: Infeasible, used: Rows, warnings: tuple[str, ...]) -> Run:
@@ -82,6 +86,8 @@ def roofline(
     request: Request, work: Passes, device: Device, used: Rows, warnings: tuple[str, ...], progress: Progress | None
 ) -> Run:
     """Prices the phases in closed form: the vectorised evaluation with a single point."""
+    if isinstance(work, Work) and device.family in COLUMNAR:
+        work = column_of_one(work)
     totals = closed.evaluate(work, device, 1)
     if isinstance(totals, Infeasible):
         return infeasible(request, totals, used, warnings)
@@ -109,6 +115,12 @@ def roofline(
     notes = _power_warning(rows, summary["power_excess_w"], summary["power_limit_w"])
     roofs = device.roofs(event for total in totals for event in total.events)
     return Run(request, summary, tables, None, (*warnings, *notes), roofs=roofs)
+
+
+def column_of_one(work: Work) -> Work:
+    """The work as one design point of many: every digit is then that of a sweep, also where integers outgrow floats."""
+    batch, prompt, generate = (np.full((1, 1), float(size)) for size in (work.batch, work.prompt, work.generate))
+    return replace(work, batch=batch, prompt=prompt, generate=generate)
 
 
 def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device) -> list[PhaseTotals]:

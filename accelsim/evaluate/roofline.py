@@ -114,7 +114,8 @@ def _add(phase: PhaseTotal, graph: Graph, device: Device, weight: Column, points
     def total(value: Any) -> Column:
         array = np.asarray(value, dtype=float)
         if array.ndim == 2 and array.shape[1] > 1:
-            summed: Column = (array * weight).sum(axis=1)
+            # one step after the other: the steps that other points run beyond this one's then change no digit of it
+            summed: Column = np.add.accumulate(array * weight, axis=1)[:, -1]
             spread: Column = np.broadcast_to(summed, (points,))
             return spread
         every: Column = runs * np.broadcast_to(array.reshape(-1) if array.ndim else array, (points,))
