@@ -1,0 +1,67 @@
+"""The points of a sweep that are still to be evaluated, cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from accelsim.evaluate.points import CHUNK
+from accelsim.explore.batches import Points, columns_of, shared_of
+from accelsim.explore.driver import BATCH_S
+from accelsim.explore.groups import Group
+
+Indices = npt.NDArray[np.intp]
+
+_FIRST: Final = 1
+_MOST: Final = 64
+
+
+class Remaining:
+    """Batches of the points that have no row.
+
+    Args:
+        groups: groups of the sweep.
+        keys: key of each point of the sweep, by its position.
+        wanted: whether a point is to be evaluated, by its position.
+        version: `model_version`.
+        slots: workers; columns are cut so that all of them get some.
+    """
+
+    def __init__(
+        self, groups: Sequence[Group], keys: Sequence[str], wanted: Sequence[bool], version: str, slots: int = 1
+    ) -> None:
+        self._groups, self._keys, self._version, self._slots = groups, keys, version, slots
+        chosen = np.asarray(wanted, dtype=bool)
+        self._left = [np.flatnonzero(chosen[group.rows]) for group in groups]
+        for group, left in zip(groups, self._left, strict=True):
+            if group.vectorised and left.size:  # equal numbers of steps together: none is priced in vain
+                left[:] = left[np.argsort(group.sizes["generate"][left], kind="stable")]
+        self._at = 0
+        self._from = 0
+        self._shared: bytes | None = None
+
+    def take(self, each_s: float) -> Points | None:
+        """The next batch: a column of points, or as many simulations as take about `BATCH_S`."""
+        while self._at < len(self._groups) and self._from >= len(self._left[self._at]):
+            self._at, self._from, self._shared = self._at + 1, 0, None
+        if self._at >= len(self._groups):
+            return None
+        group, left = self._groups[self._at], self._left[self._at]
+        if self._shared is None:
+            self._shared = shared_of(group)
+        size = self._column(group, left) if group.vectorised else _FIRST
+        if not group.vectorised and each_s > 0:
+            size = int(np.clip(BATCH_S / each_s, 1, _MOST))
+        part = left[self._from : self._from + size]
+        self._from += size
+        keys = tuple(self._keys[row] for row in group.rows[part])
+        return Points(self._shared, self._version, keys, columns_of(group, part.tolist()), group.vectorised)
+
+    def _column(self, group: Group, left: Indices) -> int:
+        """Points that are priced at once: no more than stay in the cache with all their decode steps."""
+        steps = int(group.sizes["generate"][left[self._from : self._from + CHUNK]].max())
+        each = -(-len(left) // self._slots)
+        return max(1, min(CHUNK, each, CHUNK * 8 // max(1, steps)))
