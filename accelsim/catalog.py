@@ -27,6 +27,7 @@ from accelsim.spec.format.names import HINT, from_name
 from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
+from accelsim.spec.sweep import SweepSpec
 from accelsim.spec.system import System
 
 R = TypeVar("R", bound=Record)
@@ -57,6 +58,7 @@ _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "dram": frozenset({"standard", "protocol", "organization", "timing", "controller"}),
     "models": frozenset({"config", "model_type", "hidden_size", "parameters_published"}),
     "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
+    "sweeps": frozenset({"axes", "fixed", "question", "constraints", "objectives", "sampling"}),
 }
 
 _SETTLED_NS: Final = 100_000_000
@@ -223,7 +225,17 @@ def dram(source: str | os.PathLike[str] | Dram, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format:
+def sweep(source: str | os.PathLike[str]) -> SweepSpec:
+    """A sweep by name or path.
+
+    Raises:
+        UnknownNameError: no such sweep.
+        DescriptionError: every fault of the file.
+    """
+    return _cached(path("sweeps", source), _read_sweep)
+
+
+def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format | SweepSpec:
     """The record of any description file; its folder or its keys tell what it describes.
 
     Raises:
@@ -234,8 +246,9 @@ def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format:
     if found.is_dir() and (found / "config.json").is_file():
         found = found / "config.json"
     content = _load(found)
-    readers: dict[Kind, Callable[[File, Path], Chip | Node | Dram | Model | Format]] = {
+    readers: dict[Kind, Callable[[File, Path], Chip | Node | Dram | Model | Format | SweepSpec]] = {
         "arch": _read_chip, "nodes": _read_node, "dram": _read_dram, "models": _read_model, "formats": _read_format,
+        "sweeps": _read_sweep,
     }  # fmt: skip
     return readers[_recognise(content, found)](content, found)
 
@@ -347,7 +360,7 @@ def _recognise(content: File, file: Path) -> Kind:
     if not hits[best]:
         problem = (
             "describes no chip (family, ...), node (feature_nm, ...), DRAM (standard, ...), model ([config] or a "
-            "config.json) or format (kind, bits, ...)"
+            "config.json), format (kind, bits, ...) or sweep ([axes], ...)"
         )
         raise DescriptionError(content.origin, [Fault("", problem)])
     return best
@@ -390,6 +403,10 @@ def _read_as(record_type: type[R], content: File, file: Path) -> R:
 
 _read_node: Final = partial(_read_as, Node)
 _read_dram: Final = partial(_read_as, Dram)
+
+
+def _read_sweep(content: File, file: Path) -> SweepSpec:
+    return read.validate(SweepSpec, content.raw, origin=content.origin, text=content.text)
 
 
 class _Alias(Sourced):

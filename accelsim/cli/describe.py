@@ -79,7 +79,7 @@ def show(
     elif kind == "formats":
         document, parts = render.format_(catalog.format_(path, changed))
     else:
-        document, parts = {"name": path.stem}, []
+        document, parts = render.sweep(catalog.sweep(path), path.stem)
     if as_json:
         print_json("show", {"kind": kind, "path": str(path), "prose": prose, **document})
         return

@@ -24,6 +24,7 @@ from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
+from accelsim.spec.sweep import SweepSpec
 from accelsim.spec.system import System
 from accelsim.spec.tsp import TspPart
 
@@ -77,8 +78,9 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
     if kind == "formats":
         record = catalog.format_(name)
         return {key: getattr(record, key) for key, _, _ in _COLUMNS[kind]}
-    question = catalog.prose(catalog.path(kind, name)).partition("\n")[0]
-    return {"name": name, "question": question}
+    spec = catalog.sweep(name)
+    first = catalog.prose(catalog.path(kind, name)).partition("\n")[0]
+    return {"name": name, "question": spec.question.text if spec.question else first}
 
 
 def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
@@ -92,8 +94,23 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     return result
 
 
-def one_line(record: Chip | Node | Dram | Model | Format) -> str:
+def sweep(spec: SweepSpec, name: str) -> Shown:
+    """A sweep: its axes, and all keys as they are written."""
+    axes = Table(box=None, pad_edge=False, header_style="bold")
+    axes.add_column("axis")
+    axes.add_column("values")
+    for key, axis in {**spec.axes, **spec.parameters}.items():
+        given = axis.model_dump(exclude_defaults=True)
+        values = given.pop("values", None)
+        said = [", ".join(map(str, values))] if values else []
+        axes.add_row(key, "; ".join([*said, *(f"{name} = {value}" for name, value in given.items())]))
+    return {"name": name, **spec.model_dump(exclude_defaults=True)}, [axes]
+
+
+def one_line(record: Chip | Node | Dram | Model | Format | SweepSpec) -> str:
     """What a record is, for `check`."""
+    if isinstance(record, SweepSpec):
+        return f"sweep over {', '.join(record.axes)}"
     if isinstance(record, GpuChip):
         row = _chip_row(record)
         peak, bandwidth = _cell(row["peak_flops_per_s"], "FLOP/s"), _cell(row["bandwidth_bytes_per_s"], "B/s")

@@ -24,7 +24,7 @@ from accelsim.explore.outcome import FINAL
 from accelsim.explore.source import Remaining
 from accelsim.explore.store import Store
 from accelsim.explore.version import model_version
-from accelsim.spec import files, read
+from accelsim.spec import read
 from accelsim.spec.sweep import SweepSpec
 
 if TYPE_CHECKING:
@@ -124,11 +124,9 @@ class Sweep:
             UnknownNameError: no such sweep.
             DescriptionError: every fault of the file.
         """
-        path = catalog.path("sweeps", source)
-        content = files.load(path, catalog.origin(path))
         made = cls.__new__(cls)
-        made.name = path.stem
-        made.spec = read.validate(SweepSpec, content.raw, origin=content.origin, text=content.text)
+        made.name = catalog.path("sweeps", source).stem
+        made.spec = catalog.sweep(source)
         return made
 
     @cached_property
