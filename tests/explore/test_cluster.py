@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -34,14 +33,13 @@ def stopped_after(count, progress, action):
     return thread
 
 
-def kill_a_worker(local):
-    """The process that computes, below the one that looks after it."""
-    nanny = local.workers[0].pid
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(nanny)], capture_output=True, text=True, check=True
-    )
-    workers = [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
-    assert workers
+def kill_a_worker(address):
+    """The process that computes, not the one that looks after it."""
+    from distributed import Client
+
+    with Client(address, set_as_default=False) as client:
+        workers = list(client.run(os.getpid).values())
+    assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
 
 
@@ -67,7 +65,7 @@ def test_a_cluster_gives_the_same_rows_outlives_a_worker_and_resumes_after_its_s
         store = Store(tmp_path / "killed.sqlite", stubs.METRICS)
         designs = dict(zip(keys, keys, strict=True))
         progress = Progress(len(keys), 0)
-        killer = stopped_after(20, progress, lambda: kill_a_worker(local))
+        killer = stopped_after(20, progress, lambda: kill_a_worker(address))
         how = {"ledger": str(ledger), "seconds": 0.02}
         assert Driver(store, Cluster(address), designs, "1", progress).run(stubs.Source(keys, 4, **how))
         killer.join(timeout=10)
