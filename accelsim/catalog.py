@@ -8,7 +8,6 @@ folders that the environment variable ACCELSIM_FORMATS names.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -105,7 +104,7 @@ def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
     if not isinstance(name, (str, os.PathLike)):
         raise RequestError(f"expected the name of a {_NOUNS[kind]} or a path, not {name!r}")
     found = Path(name)
-    if isinstance(name, str) and not _is_path(name):
+    if isinstance(name, str) and not files.is_path(name):
         known = _files(kind)
         if name in known:
             return known[name]
@@ -188,7 +187,7 @@ def format_(source: str | os.PathLike[str] | Format, overrides: Mapping[str, obj
 
 def _format(source: str | os.PathLike[str]) -> Format:
     known = _files("formats")
-    if isinstance(source, str) and not _is_path(source):
+    if isinstance(source, str) and not files.is_path(source):
         if source in known:
             return _cached(known[source], _read_format)
         try:
@@ -260,10 +259,10 @@ def find(name: str) -> tuple[Kind, Path]:
         UnknownNameError: nothing has that name.
         DescriptionError: the path is no description.
     """
-    known = {} if _is_path(name) else {other: kind for kind in reversed(KINDS) for other in _files(kind)}
+    known = {} if files.is_path(name) else {other: kind for kind in reversed(KINDS) for other in _files(kind)}
     if name in known:
         return known[name], path(known[name], name)
-    if not _is_path(name) and not Path(name).exists():
+    if not files.is_path(name) and not Path(name).exists():
         raise UnknownNameError("description", name, known, hint="all: accelsim list      own file: path/to/file.toml")
     found = path("models", name)
     return _recognise(_load(found), found), found
@@ -274,30 +273,19 @@ def prose(file: Path) -> str:
     return files.prose(_load(file).text)
 
 
-def _is_path(name: str) -> bool:
-    return Path(name).name != name or Path(name).suffix in (".toml", ".json")
-
-
 def _files(kind: Kind) -> dict[str, Path]:
     """Names of one kind and their files, listed again only after one of the folders has changed."""
     key = (kind, root(), os.environ.get(OWN_FORMATS, "") if kind == "formats" else "")
     stamps, found = _listings.get(key, ({}, {}))
-    if stamps and all(_stamp(folder) == stamp for folder, stamp in stamps.items()):
+    if stamps and all(files.stamp(folder) == stamp for folder, stamp in stamps.items()):
         return found
     found = _listed(kind)
     folders = {root() / _FOLDERS[kind][0], *_own_folders(kind)}
     folders |= {inner for folder in folders for inner in folder.glob("**/")}
-    stamps = {folder: _stamp(folder) for folder in folders}
+    stamps = {folder: files.stamp(folder) for folder in folders}
     if max(stamps.values()) < time.time_ns() - _SETTLED_NS:  # a change within the clock's grain would go unseen
         _listings[key] = (stamps, found)
     return found
-
-
-def _stamp(folder: Path) -> int:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return -1
 
 
 def _listed(kind: Kind) -> dict[str, Path]:
@@ -448,7 +436,7 @@ def _read_model(content: File, file: Path, overrides: Mapping[str, object] | Non
         config = read.apply(raw, overrides) if overrides else raw
         source = content.origin + _overridden(overrides)
         return read_config(
-            config, name=_model_name(file), source=source, status="assumed" if overrides else "datasheet"
+            config, name=files.model_name(file), source=source, status="assumed" if overrides else "datasheet"
         )
     if overrides and isinstance(raw.get("config"), dict):
         raw["config"] = read.apply(raw["config"], overrides)
@@ -458,9 +446,3 @@ def _read_model(content: File, file: Path, overrides: Mapping[str, object] | Non
 
 def _overridden(overrides: Mapping[str, object] | None) -> str:
     return f"; overridden: {', '.join(overrides)}" if overrides else ""
-
-
-def _model_name(file: Path) -> str:
-    """A name for the model of a config.json: the file's stem, or that of its folder."""
-    name = file.absolute().parent.name if file.stem == "config" else file.stem
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"

@@ -168,7 +168,8 @@ def _best(described: Sweep, frame: pd.DataFrame) -> None:
         return
     axes = frame.attrs["axes"]
     for name, direction in described.spec.objectives.items():
-        row = good.loc[good[name].idxmin() if direction == "min" else good[name].idxmax()]
+        values = good[name].to_numpy(dtype=float)
+        row = good.iloc[int(values.argmin() if direction == "min" else values.argmax())]
         where = ", ".join(f"{axis} = {_short(row[axis])}" for axis in axes)
         typer.echo(f"  {'least' if direction == 'min' else 'most'} {name}: {_short(row[name])} at {where}")
     if len(described.spec.objectives) > 1:

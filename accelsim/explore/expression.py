@@ -178,8 +178,8 @@ def _value(node: ast.expr, table: Mapping[str, Any]) -> Any:
         case ast.Compare(left=left, ops=ops, comparators=rest):
             values = [_value(part, table) for part in (left, *rest)]
             held: Any = True
-            for op, first, second in zip(ops, values, values[1:], strict=False):
-                held = np.logical_and(held, _compare(op, first, second))
+            for sign, first, second in zip(ops, values, values[1:], strict=False):
+                held = np.logical_and(held, _compare(sign, first, second))
             return held
         case ast.Call(func=ast.Name(id=called), args=parts):
             function = _CALLS[called][0]

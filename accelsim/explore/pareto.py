@@ -53,7 +53,7 @@ def pareto(
     for rows in _groups(frame, groups):
         mine = rows[counted[rows]]
         found[mine] = front(costs[mine])
-    return pd.Series(found, index=frame.index, name="pareto")
+    return pd.Series(found, index=frame.index, name="pareto", dtype=bool)
 
 
 def _groups(frame: pd.DataFrame, by: list[str]) -> list[npt.NDArray[np.intp]]:
