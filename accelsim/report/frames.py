@@ -85,7 +85,12 @@ def _needed(plot: Plot, *names: str) -> None:
 
 def _levels(frame: pd.DataFrame, column: str | None) -> list[Any]:
     """Distinct values of a column in the order of the sweep; one None without a column."""
-    return [None] if column is None else list(dict.fromkeys(frame[column].tolist()))
+    if column is None:
+        return [None]
+    there = list(dict.fromkeys(frame[column].tolist()))
+    if frame[column].dtype.name != "category":
+        return there
+    return [level for level in frame[column].cat.categories.tolist() if level in there]
 
 
 def _panels(made: Figure, frame: pd.DataFrame, plot: Plot) -> list[tuple[Axes, pd.DataFrame]]:
