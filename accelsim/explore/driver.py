@@ -112,12 +112,13 @@ class Driver:
         self._saved_s = time.monotonic()
         self._each_s = 0.0
 
-    def run(self, source: Source, retried: frozenset[str] = frozenset()) -> bool:
+    def run(self, source: Source, retried: frozenset[str] = frozenset(), *, keep: bool = False) -> bool:
         """Evaluates all batches.
 
         Args:
             source: of the batches.
             retried: keys that are to be evaluated although the store has a row of theirs.
+            keep: leave the executor open, for a further run.
 
         Returns:
             Whether all were started before the budget was spent.
@@ -132,7 +133,8 @@ class Driver:
             now = False
         finally:
             # first the workers, so that an interrupt ends at once; then what they had handed over
-            self._executor.close(now=now)
+            if now or not keep:
+                self._executor.close(now=now)
             self._commit()
         return complete
 

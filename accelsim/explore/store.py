@@ -152,6 +152,11 @@ class Store:
         """The status of those points that have a row."""
         return dict(self._chosen("key, status", "key", keys))
 
+    def metrics_of(self, keys: Sequence[str]) -> dict[str, tuple[str, tuple[Any, ...]]]:
+        """Status and metrics of those points that have a row."""
+        names = ", ".join(f'"m_{name}"' for name in self.metrics)
+        return {row[0]: (row[1], row[2:]) for row in self._chosen(f"key, status, {names}", "key", keys)}
+
     def elsewhere(self, designs: Sequence[str]) -> dict[str, str]:
         """Design -> key of the latest finished row of any version."""
         found = self._chosen("design, key, status, finished_at", "design", designs)

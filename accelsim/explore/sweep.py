@@ -144,7 +144,8 @@ class Sweep:
         return groups_of(self.design)
 
     @cached_property
-    def _designs(self) -> list[str]:
+    def designs(self) -> list[str]:
+        """Of every point, the digest of all that can change its result, the code apart."""
         found: list[str] = [""] * self.design.count
         for group in self.groups:
             for row, one in zip(group.rows.tolist(), group.designs(), strict=True):
@@ -155,7 +156,7 @@ class Sweep:
     def keys(self) -> list[str]:
         """The key of every point: what it is, and the code that computes it."""
         version = model_version()
-        return [key_of(design, version) for design in self._designs]
+        return [key_of(design, version) for design in self.designs]
 
     @property
     def store_path(self) -> Path:
@@ -257,11 +258,11 @@ class Sweep:
         opened = Store(store or self.store_path, METRICS, fresh=fresh)
         try:
             state = self._state(opened, retry_failed, accept_version)
-            executor = self._executor(state.wanted, workers, cluster, timeout_s)
+            executor = self.executor(state.wanted, workers, cluster, timeout_s)
             driver = Driver(
                 opened,
                 executor,
-                dict(zip(self.keys, self._designs, strict=True)),
+                dict(zip(self.keys, self.designs, strict=True)),
                 model_version(),
                 state.progress,
                 objective=self._objective(),
@@ -292,7 +293,7 @@ class Sweep:
         statuses = store.statuses(list(first))
         used = dict(zip(first, first, strict=True))
         if accept_version:
-            missing = {self._designs[place]: key for key, place in first.items() if key not in statuses}
+            missing = {self.designs[place]: key for key, place in first.items() if key not in statuses}
             for design, other in store.elsewhere(list(missing)).items():
                 used[missing[design]] = other
         retried = (
@@ -307,6 +308,10 @@ class Sweep:
         rows = ([column[place] for column in cells] for place in first.values())
         store.plan(list(first), list(used.values()), rows, self._about())
         return _State(wanted, retried, Progress(len(first), known))
+
+    def plan(self, store: Store) -> None:
+        """Keeps in a store which points there are, so that it can be loaded without running them all."""
+        self._state(store, retry_failed=False, accept_version=False)
 
     def _about(self) -> dict[str, Any]:
         spec = self.spec
@@ -324,9 +329,10 @@ class Sweep:
         spec = self.spec
         return digest({"keys": self.keys, "derived": dict(spec.derived), "outputs": dict(self.design.outputs)})
 
-    def _executor(
+    def executor(
         self, wanted: Sequence[bool], workers: int | None, cluster: str | None, timeout_s: float | None
     ) -> Executor:
+        """What evaluates the points that are wanted; see `run` for the arguments."""
         if cluster is not None:
             from accelsim.explore.cluster import Cluster
 

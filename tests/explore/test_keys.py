@@ -104,7 +104,7 @@ def test_an_edited_line_of_code_changes_the_version_and_with_it_every_key(tmp_pa
     file.write_text(file.read_text(encoding="utf-8").replace("joules / total_s", "joules / total_s * 1.0"))
     after = version.digest_of(package)
     assert after != before
-    design = make({"batch": [1]})._designs[0]
+    design = make({"batch": [1]}).designs[0]
     assert key_of(design, before) != key_of(design, after)
 
 
