@@ -109,7 +109,7 @@ def shared_of(group: Group) -> bytes:
     content = Shared(
         model=group.model,
         chip=group.chip,
-        chip_digest=digest(tables_of(group.chip)),
+        chip_digest=group.chip_digest,
         formats=group.formats,
         request=group.request,
         vectorised=group.vectorised,
@@ -127,13 +127,18 @@ def columns_of(group: Group, places: Sequence[int]) -> dict[str, tuple[Any, ...]
 @lru_cache(maxsize=64)
 def _shared(content: bytes) -> Shared:
     shared: Shared = pickle.loads(content)
-    mine = digest(tables_of(shared.chip))
-    if mine != shared.chip_digest:
-        raise VersionError(
-            f"the worker {_worker()} has other descriptions than the driver of what {shared.chip.name} names (parts, "
-            "DRAM, formats): install the same accelsim on both"
-        )
+    _check(shared.chip, shared.chip_digest)
     return shared
+
+
+@lru_cache(maxsize=64)
+def _check(chip: Chip, expected: str) -> None:
+    """Refuses a chip that means something else here than where the keys were made."""
+    if digest(tables_of(chip)) != expected:
+        raise VersionError(
+            f"the worker {_worker()} has other descriptions than the driver of what {chip.name} names (parts, DRAM, "
+            "formats): install the same accelsim on both"
+        )
 
 
 @lru_cache(maxsize=1)

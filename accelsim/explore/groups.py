@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -39,6 +39,9 @@ SIZES: Final = ("batch", "prompt", "generate")
 
 _MARK: Final = "\x00"
 
+Contents = dict[Chip, tuple[Mapping[str, object], str]]
+"""Content of the chips of a sweep, and its digest."""
+
 
 @dataclass(slots=True)
 class Group:
@@ -53,6 +56,8 @@ class Group:
         figures: dotted figures of the chip, one value per point.
         rows: positions of the points in the design.
         resolved: the formats of the run; None under conventions that have their own.
+        tables: the content of the chip, as `tables_of` gives it.
+        chip_digest: of them.
     """
 
     model: Model
@@ -62,8 +67,9 @@ class Group:
     sizes: dict[str, npt.NDArray[np.int64]]
     figures: dict[str, npt.NDArray[Any]]
     rows: npt.NDArray[np.intp]
-    resolved: Formats | None = None
-    chip_digest: str = field(default="")
+    resolved: Formats | None
+    tables: Mapping[str, object]
+    chip_digest: str
 
     @property
     def vectorised(self) -> bool:
@@ -99,10 +105,10 @@ class Group:
 
     def _template(self) -> tuple[list[str], list[tuple[list[str], list[str]]]]:
         """The text that is hashed, cut where digests of varied tables go; and those tables, cut where figures go."""
-        base = tables_of(self.chip)
+        base = self.tables
         varied: dict[str, dict[str, tuple[str, ...]]] = {}
         for name in self.figures:
-            path = leaf(self.chip, name)
+            path = leaf(self.chip, base, name)
             varied.setdefault(path[0], {})[name] = path[1:]
         content = {
             "chip": {key: _MARK if key in varied else digest(table) for key, table in base.items()},
@@ -137,9 +143,8 @@ def key_of(design: str, version: str) -> str:
     return hashlib.sha256(f"{version}:{design}".encode()).hexdigest()
 
 
-def leaf(chip: Chip, name: str) -> tuple[str, ...]:
+def leaf(chip: Chip, base: Mapping[str, object], name: str) -> tuple[str, ...]:
     """Where in the content of a chip a dotted figure stands."""
-    base = tables_of(chip)
     for factor in (2, 0.5):
         current = float(_value(chip, name)) or 1.0
         probe = round(current * factor) if _whole(chip, name) else current * factor
@@ -215,10 +220,11 @@ def groups_of(design: Design) -> list[Group]:
     inverse = inverse.reshape(-1)
     by_group = np.argsort(inverse, kind="stable")
     bounds = np.searchsorted(inverse[by_group], np.arange(len(first) + 1))
+    contents: Contents = {}
     made = []
     for number in np.argsort(first, kind="stable"):
         rows = np.sort(by_group[bounds[number] : bounds[number + 1]])
-        made.append(_group(design, structural, per_point, rows))
+        made.append(_group(design, structural, per_point, rows, contents))
     return made
 
 
@@ -237,7 +243,9 @@ def _all_gpus(design: Design) -> bool:
     return all(isinstance(chip_of(value), GpuChip) for value in chips)
 
 
-def _group(design: Design, structural: list[Column], per_point: list[Column], rows: npt.NDArray[np.intp]) -> Group:
+def _group(
+    design: Design, structural: list[Column], per_point: list[Column], rows: npt.NDArray[np.intp], contents: Contents
+) -> Group:
     chosen: dict[Any, Any] = {target(key): value for key, value in design.fixed.items()}
     for column in structural:
         code = int(column.codes[rows[0]])
@@ -245,12 +253,14 @@ def _group(design: Design, structural: list[Column], per_point: list[Column], ro
             chosen[column.target] = column.values[code]
     said = ", ".join(f"{c.name} = {c.shown[c.codes[rows[0]]]}" for c in structural if c.codes[rows[0]] != ABSENT)
     try:
-        return _resolved(chosen, per_point, rows)
+        return _resolved(chosen, per_point, rows, contents)
     except AccelsimError as error:
         raise RequestError(f"at {said or 'every point'}: {error}") from None
 
 
-def _resolved(chosen: Mapping[Any, Any], per_point: list[Column], rows: npt.NDArray[np.intp]) -> Group:
+def _resolved(
+    chosen: Mapping[Any, Any], per_point: list[Column], rows: npt.NDArray[np.intp], contents: Contents
+) -> Group:
     keywords = {to.key: value for to, value in chosen.items() if to.kind == "request"}
     changes = {kind: {to.path: value for to, value in chosen.items() if to.kind == kind} for kind in ("chip", "model")}
     request = {key: keywords.get(key, default) for key, default in DEFAULTS.items() if key not in (*SIZES, *FORMATS)}
@@ -285,4 +295,7 @@ def _resolved(chosen: Mapping[Any, Any], per_point: list[Column], rows: npt.NDAr
             sizes[column.target.key] = np.where(here, values, sizes[column.target.key]).astype(np.int64)
     if not model.generates:
         sizes["generate"] = np.zeros(len(rows), dtype=np.int64)
-    return Group(model, chip, formats, request, sizes, figures, rows, resolved)
+    if chip not in contents:
+        tables = tables_of(chip)
+        contents[chip] = (tables, digest(tables))
+    return Group(model, chip, formats, request, sizes, figures, rows, resolved, *contents[chip])
