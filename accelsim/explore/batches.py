@@ -45,7 +45,6 @@ class Shared:
         chip: the chip.
         chip_digest: of the chip with all that it names in the driver's catalogue.
         formats: weights, activations, kv_cache; None is native.
-        request: further keywords of `simulate`.
         vectorised: whether the points are priced as columns.
         resolved: formats with defaults resolved, where priced as columns.
     """
@@ -54,7 +53,6 @@ class Shared:
     chip: Chip
     chip_digest: str
     formats: Mapping[str, Format | None]
-    request: Mapping[str, Any]
     vectorised: bool
     resolved: Any
 
@@ -64,7 +62,8 @@ class Points:
     """Points of one group.
 
     Attributes:
-        shared: `Shared`, pickled once for all batches of the group.
+        shared: `Shared`, pickled once for all batches with that chip and model.
+        request: further keywords of `simulate`.
         version: the driver's `model_version`.
         keys: the points.
         columns: batch, prompt, generate and figures of the chip: one value per point.
@@ -75,6 +74,7 @@ class Points:
     version: str
     keys: tuple[str, ...]
     columns: Mapping[str, tuple[Any, ...]]
+    request: Mapping[str, Any]
     vectorised: bool = False
 
     def evaluate(self) -> Iterator[list[Outcome]]:
@@ -104,6 +104,36 @@ class Points:
         return replace(self, keys=tuple(self.keys[place] for place in kept), columns=columns)
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Points of several groups that are simulated one after the other.
+
+    Attributes:
+        parts: the points of each group.
+    """
+
+    parts: tuple[Points, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The points."""
+        return tuple(key for part in self.parts for key in part.keys)
+
+    def evaluate(self) -> Iterator[list[Outcome]]:
+        """Outcomes, one by one."""
+        for part in self.parts:
+            yield from part.evaluate()
+
+    def suspects(self, left: Sequence[str]) -> list[Sequence[str]]:
+        """The point that was being simulated, and the others."""
+        return [part for part in (left[:1], left[1:]) if part]
+
+    def only(self, keys: Collection[str]) -> Joined:
+        """The same with some of the points."""
+        kept = (part.only(keys) for part in self.parts)
+        return Joined(tuple(part for part in kept if part.keys))
+
+
 def shared_of(group: Group) -> bytes:
     """What the points of a group share, ready to be sent."""
     content = Shared(
@@ -111,7 +141,6 @@ def shared_of(group: Group) -> bytes:
         chip=group.chip,
         chip_digest=group.chip_digest,
         formats=group.formats,
-        request=group.request,
         vectorised=group.vectorised,
         resolved=group.resolved,
     )
@@ -167,20 +196,20 @@ def _one_by_one(points: Points, shared: Shared) -> Iterator[list[Outcome]]:
         began = time.perf_counter()
         sizes = {name: int(points.columns[name][place]) for name in SIZES}
         figures = tuple((name, points.columns[name][place]) for name in names)
-        yield [_simulated(key, points.shared, shared, sizes, figures, began)]
+        yield [_simulated(key, points, shared, sizes, figures, began)]
 
 
 def _simulated(
     key: str,
-    content: bytes,
+    points: Points,
     shared: Shared,
     sizes: Mapping[str, int],
     figures: tuple[tuple[str, Any], ...],
     began: float,
 ) -> Outcome:
-    request: dict[str, Any] = {**sizes, **shared.formats, **shared.request, "host": None, "memo": _memo()}
+    request: dict[str, Any] = {**sizes, **shared.formats, **points.request, "host": None, "memo": _memo()}
     try:
-        chip = _chip(content, figures)
+        chip = _chip(points.shared, figures)
         run = simulate(shared.model, chip, **request)
     except Exception as error:  # noqa: BLE001 - whatever a point raises is the result of that point
         return Outcome(key, "failed", f"{type(error).__name__}: {error}", None, time.perf_counter() - began, _worker())
@@ -192,7 +221,7 @@ def _simulated(
 
 def _together(points: Points, shared: Shared) -> Iterator[list[Outcome]]:
     began = time.perf_counter()
-    request = shared.request
+    request = points.request
     columns = {name: np.asarray(values, dtype=float) for name, values in points.columns.items()}
     try:
         priced = price(

@@ -75,6 +75,17 @@ def test_processes_give_the_same_rows_bit_for_bit(make):
     assert set(frames[0].dtypes.astype(str)) <= {"float64", "int64", "category", "bool", "str", "object"}
 
 
+def test_points_of_several_groups_go_to_a_worker_together(make):
+    sweep = make({"seed": list(range(30))}, fixed={"fidelity": "event"})
+    source = Remaining(sweep.groups, sweep.keys, [True] * 30, model_version())
+    first, second = source.take(0.0), source.take(0.02)
+    assert (len(first.keys), len(second.keys)) == (1, 12)  # 12 points of 20 ms: a quarter of a second
+    assert len({part.shared for part in second.parts}) == 1
+    assert [len(part) for part in second.suspects(second.keys)] == [1, 11]
+    assert second.only(second.keys[3:5]).keys == second.keys[3:5]
+    assert [one.key for outcomes in second.evaluate() for one in outcomes] == list(second.keys)
+
+
 def test_a_longer_axis_evaluates_the_new_points_only_and_another_question_none(make):
     first = make({"batch": [1, 2]}, name="grows")
     assert first.run(workers=1).counts == {"ok": 2}
