@@ -5,7 +5,10 @@ Each module registers its commands with `common.app` when it is imported here, i
 
 from __future__ import annotations
 
-from accelsim.cli import run, sweep, operator, explain, graph, format, dram, validate, describe  # isort: skip
+from accelsim.cli import run, sweep, operator, explain, graph, format, dram, validate, calibrate, describe  # isort: skip
 from accelsim.cli.common import app, main
 
-__all__ = ["app", "describe", "dram", "explain", "format", "graph", "main", "operator", "run", "sweep", "validate"]
+__all__ = [
+    "app", "calibrate", "describe", "dram", "explain", "format", "graph", "main", "operator", "run", "sweep",
+    "validate",
+]  # fmt: skip

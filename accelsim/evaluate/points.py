@@ -18,13 +18,14 @@ from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate import roofline
 from accelsim.evaluate.outcome import closed_totals, request_figures
 from accelsim.evaluate.phases import Work
-from accelsim.evaluate.resolve import formats_of, reachable
+from accelsim.evaluate.resolve import formats_of, reachable, separate
 from accelsim.evaluate.summary import summarise
 from accelsim.graph.attention import Formats
 from accelsim.graph.numbers import maximum
 from accelsim.graph.operator import Graph
 from accelsim.graph.routing import Routing
 from accelsim.mapping.gpu.figures import COLUMNS
+from accelsim.spec.calibration import Conditions
 from accelsim.spec.chip import Chip
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -137,6 +138,8 @@ def price(
     logits: str,
     routing: Routing,
     fuse: bool,
+    scales: str = "dynamic",
+    conditions: Conditions | None = None,
 ) -> PricedPoints:
     """The points of one group, all at once; at most `CHUNK` of them keep the temporaries in the cache.
 
@@ -149,19 +152,23 @@ def price(
         logits: as in `simulate`.
         routing: popularity of experts.
         fuse: as in `simulate`.
+        scales: as in `simulate`.
+        conditions: library, residency, clock and launch of a GPU's kernels.
     """
     mine = {name: values[:, None] if np.ndim(values) else float(values) for name, values in columns.items()}
     bits = {form.name: form.bits for form in reachable(chip, formats)}
     generate = mine["generate"] if model.generates else 0.0
-    work = Work(model, formats, mine["batch"], mine["prompt"], generate, logits, routing, fuse)
-    device = device_for(chip, bits, {name: mine[name] for name in COLUMNS if name in mine})
+    passes = scales if separate(chip) else None
+    work = Work(model, formats, mine["batch"], mine["prompt"], generate, logits, routing, fuse, passes)
+    figures = {name: mine[name] for name in COLUMNS if name in mine}
+    device = device_for(chip, bits, figures, conditions=conditions)
     weights, cache, held = _footprint(work, count)
     totals = roofline.evaluate(work, device, count)
-    figures = request_figures(work, device)
-    capacity = np.broadcast_to(figures["capacity_bytes"], (count,))
+    asked = request_figures(work, device)
+    capacity = np.broadcast_to(asked["capacity_bytes"], (count,))
     if isinstance(totals, Infeasible):
         return PricedPoints(None, totals, weights, cache, held, capacity)
-    metrics = summarise(closed_totals(totals, work, device), **figures, events=0)
+    metrics = summarise(closed_totals(totals, work, device), **asked, events=0)
     return PricedPoints(metrics, None, weights, cache, held, capacity)
 
 

@@ -18,7 +18,7 @@ from accelsim.evaluate.memo import Memo
 from accelsim.evaluate.memory import too_much
 from accelsim.evaluate.points import price
 from accelsim.explore.content import digest, tables_of
-from accelsim.explore.groups import SIZES, Group
+from accelsim.explore.groups import SIZES, Group, conditions_of
 from accelsim.explore.outcome import Outcome
 from accelsim.explore.version import model_version
 from accelsim.results import COLUMNS
@@ -47,6 +47,7 @@ class Shared:
         formats: weights, activations, kv_cache; None is native.
         vectorised: whether the points are priced as columns.
         resolved: formats with defaults resolved, where priced as columns.
+        library: whose kernels run on a GPU; None for its default.
     """
 
     model: Model
@@ -55,6 +56,7 @@ class Shared:
     formats: Mapping[str, Format | None]
     vectorised: bool
     resolved: Any
+    library: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def shared_of(group: Group) -> bytes:
         formats=group.formats,
         vectorised=group.vectorised,
         resolved=group.resolved,
+        library=group.request["library"],
     )
     return pickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL)
 
@@ -156,17 +159,17 @@ def columns_of(group: Group, places: Sequence[int]) -> dict[str, tuple[Any, ...]
 @lru_cache(maxsize=64)
 def _shared(content: bytes) -> Shared:
     shared: Shared = pickle.loads(content)
-    _check(shared.chip, shared.chip_digest)
+    _check(shared.chip, shared.library, shared.chip_digest)
     return shared
 
 
 @lru_cache(maxsize=64)
-def _check(chip: Chip, expected: str) -> None:
+def _check(chip: Chip, library: str | None, expected: str) -> None:
     """Refuses a chip that means something else here than where the keys were made."""
-    if digest(tables_of(chip)) != expected:
+    if digest(tables_of(chip, library)) != expected:
         raise VersionError(
             f"the worker {_worker()} has other descriptions than the driver of what {chip.name} names (parts, DRAM, "
-            "formats): install the same accelsim on both"
+            "formats, kernels): install the same accelsim on both"
         )
 
 
@@ -233,6 +236,8 @@ def _together(points: Points, shared: Shared) -> Iterator[list[Outcome]]:
             logits=request["logits"],
             routing=request["routing"],
             fuse=request["fuse"],
+            scales=request["scales"],
+            conditions=conditions_of(request),
         )
     except Exception:  # noqa: BLE001 - one of them, which the slow way will tell
         yield from _one_by_one(points, shared)

@@ -123,10 +123,13 @@ class Cluster:
 
     def _done(self, number: int, future: Any) -> Event:
         self._since.pop(number, None)
-        if future.status == "finished":
-            return Event(number, future.result(timeout=CONNECT_S), finished=True)
-        if future.status == "error":
-            error = future.exception(timeout=CONNECT_S)
+        try:
+            if future.status == "finished":
+                return Event(number, future.result(timeout=CONNECT_S), finished=True)
+            error = future.exception(timeout=CONNECT_S) if future.status == "error" else None
+        except (OSError, TimeoutError):  # of the connection: what the batch itself raised is not raised here
+            raise ClusterError(f"the Dask scheduler at {self.address} is gone; {_AGAIN}") from None
+        if error is not None:
             if isinstance(error, self._killed):
                 return Event(number, [], finished=True, lost="crashed", reason="workers of the cluster died of it")
             raise error

@@ -15,15 +15,22 @@ from typing import Final
 
 from accelsim import catalog
 from accelsim.devices.pim.ordinary import host_chip, ordinary
+from accelsim.mapping.gpu.library import collectives, library, row_kernels
+from accelsim.mapping.gpu.power import known
 from accelsim.spec.base import Description, Record
+from accelsim.spec.calibration import Conditions
 from accelsim.spec.chip import Chip, ModelSystem
+from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.model import Model
 from accelsim.spec.published import Published
 from accelsim.spec.system import System
 from accelsim.timing.dram.attached import SHEETS
 
-PROVENANCE: Final = frozenset({"source", "status", "notes", "measured", "derived", "assumed"})
+PROVENANCE: Final = frozenset(
+    {"source", "status", "notes", "measured", "derived", "assumed"}
+    | {"provenance", "prefill_provenance", "decode_provenance"}
+)
 """Keys that say where figures come from."""
 
 _MODEL_PROSE: Final = frozenset({"parameters_published", "parameters_source"})
@@ -50,10 +57,15 @@ def _plain(value: object) -> object:
     return value
 
 
-def tables_of(chip: Chip) -> dict[str, object]:
+def tables_of(chip: Chip, library_: str | None = None) -> dict[str, object]:
     """The tables of a chip, by name, with the content of all that it names in "references".
 
-    Systems of parts contain the content of part and host, with the changes that they make.
+    Systems of parts contain the content of part and host, with the changes that they make; GPUs the constants of their
+    kernels, which are their own or those of a chip that was measured.
+
+    Args:
+        chip: the chip.
+        library_: whose kernels run on a GPU, if not those of its default.
     """
     tables = {key: content for key, content in record(chip).items() if key not in _SYSTEM_CHANGES}
     references: dict[str, object] = {}
@@ -65,9 +77,11 @@ def tables_of(chip: Chip) -> dict[str, object]:
             replaces = ordinary(part) if chip.memory == "replaces" else None
             references["host"] = tables_of(host_chip(chip, replaces))
             tables.pop("host", None)
-    known = {kind: frozenset(catalog.names(kind)) for kind in ("formats", "dram", "nodes")}
+    if isinstance(chip, GpuChip):
+        references["kernels"] = _kernels(chip, library_)
+    names = {kind: frozenset(catalog.names(kind)) for kind in ("formats", "dram", "nodes")}
     for name in sorted(set(_words(tables))):
-        references |= _named(name, known)
+        references |= _named(name, names)
     return {**tables, "references": references}
 
 
@@ -111,6 +125,15 @@ def _content(value: object) -> object:
 
 def _format(form: Format) -> dict[str, object]:
     return {"name": form.name, "bits": form.bits_per_element, **record(form)}
+
+
+def _kernels(chip: GpuChip, name: str | None) -> list[str]:
+    """Digests of what is known of the kernels, collectives and board of a chip."""
+    kernels = library(chip, Conditions(library=name))
+    found: list[Record | None] = [kernels.calibration.gemm, kernels.attention.attention, row_kernels(chip)]
+    found += [row.constants for row in collectives(chip).calibration.collective]
+    board = known(chip)
+    return [digest(_content(one)) for one in (*found, board and board.board)]
 
 
 def _words(content: object) -> Iterator[str]:

@@ -22,6 +22,7 @@ from accelsim.graph.attention import Formats
 from accelsim.graph.routing import Routing
 from accelsim.mapping.gpu.figures import COLUMNS as FIGURES
 from accelsim.simulation import DEFAULT_GENERATE, hosted
+from accelsim.spec.calibration import Conditions, Residency
 from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
@@ -30,7 +31,8 @@ from accelsim.spec.model import Model
 DEFAULTS: Final[Mapping[str, Any]] = {
     "batch": 1, "prompt": 2048, "generate": None, "seed": 0, "fidelity": "event", "convention": "corrected",
     "logits": "last", "routing": "uniform", "fuse": True, "streams": "one", "fold": True, "flash": None, "chips": 1,
-    "host": None, "weights": None, "activations": None, "kv_cache": None,
+    "host": None, "library": None, "residency": None, "clock": None, "launch": "graph", "scales": "dynamic",
+    "weights": None, "activations": None, "kv_cache": None,
 }  # fmt: skip
 """What `simulate` takes where a sweep says nothing."""
 
@@ -39,8 +41,8 @@ SIZES: Final = ("batch", "prompt", "generate")
 
 _MARK: Final = "\x00"
 
-Contents = dict[Chip, tuple[Mapping[str, object], str]]
-"""Content of the chips of a sweep, and its digest."""
+Contents = dict[tuple[Chip, str | None], tuple[Mapping[str, object], str]]
+"""Content of the chips of a sweep, each with the library that runs on it, and its digest."""
 
 
 @dataclass(slots=True)
@@ -108,16 +110,16 @@ class Group:
         base = self.tables
         varied: dict[str, dict[str, tuple[str, ...]]] = {}
         for name in self.figures:
-            path = leaf(self.chip, base, name)
+            path = leaf(self.chip, base, name, self.request["library"])
             varied.setdefault(path[0], {})[name] = path[1:]
         content = {
             "chip": {key: _MARK if key in varied else digest(table) for key, table in base.items()},
             "model": model_digest(self.model),
             "formats": self._format_digests(),
             "request": {
-                key: asdict(value) if isinstance(value, Routing) else value
+                key: asdict(value) if isinstance(value, Routing | Residency) else value
                 for key, value in self.request.items()
-                if key != "host"
+                if key not in ("host", "library")  # the content of the chip holds what these name
             },
         }
         cut = written(content).split(json.dumps(_MARK))
@@ -143,13 +145,13 @@ def key_of(design: str, version: str) -> str:
     return hashlib.sha256(f"{version}:{design}".encode()).hexdigest()
 
 
-def leaf(chip: Chip, base: Mapping[str, object], name: str) -> tuple[str, ...]:
+def leaf(chip: Chip, base: Mapping[str, object], name: str, library: str | None = None) -> tuple[str, ...]:
     """Where in the content of a chip a dotted figure stands."""
     for factor in (2, 0.5):
         current = float(_value(chip, name)) or 1.0
         probe = round(current * factor) if _whole(chip, name) else current * factor
         try:
-            other = tables_of(chip.with_({name: probe}))
+            other = tables_of(chip.with_({name: probe}), library)
         except AccelsimError:
             continue
         found = list(_differences(base, other))
@@ -271,6 +273,7 @@ def _resolved(
     if changes["chip"]:
         chip = chip.with_(changes["chip"])
     chip = hosted(chip, request["host"])
+    _conditions(request, chip)
     formats = {}
     for name in FORMATS:
         inner = {to.path: value for to, value in chosen.items() if to.kind == "format" and to.key == name}
@@ -295,7 +298,27 @@ def _resolved(
             sizes[column.target.key] = np.where(here, values, sizes[column.target.key]).astype(np.int64)
     if not model.generates:
         sizes["generate"] = np.zeros(len(rows), dtype=np.int64)
-    if chip not in contents:
-        tables = tables_of(chip)
-        contents[chip] = (tables, digest(tables))
-    return Group(model, chip, formats, request, sizes, figures, rows, resolved, *contents[chip])
+    sheet = (chip, request["library"])
+    if sheet not in contents:
+        tables = tables_of(*sheet)
+        contents[sheet] = (tables, digest(tables))
+    return Group(model, chip, formats, request, sizes, figures, rows, resolved, *contents[sheet])
+
+
+def _conditions(request: dict[str, Any], chip: Chip) -> None:
+    """Puts what `simulate` takes in place of a clock that is not named; refuses conditions that a chip does not have.
+
+    Raises:
+        RequestError: library, residency, clock or launch on what is no GPU.
+    """
+    gpu = isinstance(chip, GpuChip)
+    if request["clock"] is None:
+        request["clock"] = "sustained" if gpu and request["fidelity"] == "event" else "burst"
+    request["residency"] = Residency.parse(request["residency"])
+    if not gpu and conditions_of(request) != Conditions():
+        raise RequestError(f"{chip.name}: library, residency, clock and launch are conditions of GPU kernels")
+
+
+def conditions_of(request: Mapping[str, Any]) -> Conditions:
+    """The conditions of a request of a group."""
+    return Conditions(*(request[key] for key in ("library", "residency", "clock", "launch")))

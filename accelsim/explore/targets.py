@@ -9,11 +9,13 @@ from typing import Any, Final, Literal
 
 from accelsim import catalog, units
 from accelsim.errors import AccelsimError, RequestError, UnitError, UnknownNameError
+from accelsim.mapping.gpu.library import libraries
 from accelsim.spec import read
+from accelsim.spec.calibration import CLOCKS, LAUNCHES, Residency
 from accelsim.spec.chip import FAMILIES, Chip, ModelSystem
 from accelsim.spec.format import Format
 from accelsim.spec.model import Model
-from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS
+from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, SCALES, STREAMS
 from accelsim.spec.system import System
 
 Kind = Literal["request", "chip", "model", "format", "parameter"]
@@ -24,9 +26,10 @@ COUNTS: Final[Mapping[str, int]] = {"batch": 1, "prompt": 1, "generate": 0, "see
 FORMATS: Final = ("weights", "activations", "kv_cache")
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "fidelity": FIDELITIES, "convention": CONVENTIONS, "logits": LOGITS, "streams": STREAMS,
+    "clock": CLOCKS, "launch": LAUNCHES, "scales": SCALES,
 }  # fmt: skip
 _SWITCHES: Final = ("fuse", "fold", "flash")
-_OTHER: Final = ("routing", "host", "chips")
+_OTHER: Final = ("routing", "host", "chips", "library", "residency")
 KEYWORDS: Final = ("model", "chip", *COUNTS, *FORMATS, *_CHOICES, *_SWITCHES, *_OTHER)
 """Keys of a request."""
 
@@ -195,6 +198,10 @@ def _keyword(name: str, key: str, value: Any) -> None:
                 catalog.format_(value)
         elif key == "host":
             catalog.chip(value)
+        elif key == "residency":
+            Residency.parse(value)
+        elif key == "library" and value not in libraries():
+            raise UnknownNameError("library", str(value), libraries(), hint="all: accelsim list calibrations")
     except AccelsimError as error:
         raise RequestError(f"axis {name} = {value!r}: {error}") from None
     least = COUNTS.get(key)

@@ -42,6 +42,14 @@ def test_defaults_are_part_of_a_point_whether_named_or_not(make):
     assert keys(make, {"batch": [1], "weights": ["bf16"]}) == plain
 
 
+def test_conditions_of_kernels_that_a_run_takes_by_itself_are_no_other_point(make):
+    events = {"fidelity": "event"}
+    plain = keys(make, {"batch": [1]}, fixed=events)
+    assert keys(make, {"batch": [1]}, fixed=events | {"clock": "sustained", "library": "trtllm-1.3"}) == plain
+    assert keys(make, {"batch": [1]}, fixed=events | {"residency": "cold", "launch": "graph"}) == plain
+    assert keys(make, {"batch": [1]}, fixed=events | {"clock": "burst"}) != plain
+
+
 def test_order_prose_and_names_do_not_count(make, text, tmp_path):
     first = keys(make, {"batch": [1, 2], "prompt": [16, 32]})
     other = keys(make, {"prompt": [16, 32], "batch": [1, 2]}, name="other", question={"text": "why?"})
@@ -58,7 +66,8 @@ def test_order_prose_and_names_do_not_count(make, text, tmp_path):
         {"weights": "fp8_e4m3"}, {"kv_cache": "fp8_e4m3"}, {"activations": "fp16"}, {"model": "gpt2-xl"},
         {"chip": "h100-pcie"}, {"logits": "all"}, {"memory.bandwidth": "3.36 TB/s"}, {"energy.memory": "4 pJ/bit"},
         {"power.idle": "71 W"}, {"routing": "zipf:1.0"}, {"streams": "graph"}, {"peak.0.rate": "4097 FLOP/clk"},
-        {"model.n_layer": 11},
+        {"model.n_layer": 11}, {"scales": "static"}, {"clock": "sustained"}, {"residency": "steady"},
+        {"launch": "stream"}, {"library": "trtllm-1.0"}, {"chips": 2},
     ],
 )  # fmt: skip
 def test_anything_that_can_change_the_result_changes_the_key(make, fixed):
@@ -87,6 +96,13 @@ def test_an_edited_constant_of_what_a_chip_names_changes_the_key(make, tmp_path,
     sheet = tomllib.loads((root / "arch/dram/hbm3.toml").read_text())
     columns = sheet["organization"][0]["columns"]
     edited("arch/dram/hbm3.toml", f"columns = {columns}", f"columns = {columns * 2}")
+    assert keys(make, {"chip": ["h100-sxm"]}) != gpu
+    gpu = keys(make, {"chip": ["h100-sxm"]})
+    edited("arch/calibrations/h100-sxm-trtllm-1.3.toml", "[gemm]", "[gemm]  # a comment")
+    assert keys(make, {"chip": ["h100-sxm"]}) == gpu
+    kernels = tomllib.loads((root / "arch/calibrations/h100-sxm-trtllm-1.3.toml").read_text())["gemm"]
+    name = next(key for key, value in kernels.items() if isinstance(value, float))
+    edited("arch/calibrations/h100-sxm-trtllm-1.3.toml", f"{name} = ", f"{name} = 0.9 # ")
     assert keys(make, {"chip": ["h100-sxm"]}) != gpu
     edited("arch/systems/hbm-pim-64pch.toml", "count = 64", "count = 32")
     assert keys(make, {"chip": ["hbm-pim-64pch"]}) != system
