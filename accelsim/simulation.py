@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
 from accelsim import catalog
-from accelsim.devices.base import Placing
+from accelsim.devices.base import Offloading, Placing
 from accelsim.devices.families import device_for, resized
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
+from accelsim.evaluate import offload as offloading
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
 from accelsim.evaluate.resolve import Name, formats_of, reachable
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.chip import Chip
@@ -63,6 +65,7 @@ def simulate(
     logits: str = "last",
     routing: str = "uniform",
     host: str | None = None,
+    offload: str | Sequence[str] = (),
     progress: outcome.Progress | None = None,
     **unknown: object,
 ) -> Run:
@@ -92,7 +95,9 @@ def simulate(
         flash: with convention "llm-viewer", that tool's FlashAttention switch.
         logits: positions that lm_head covers in prefill: "last" or "all".
         routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
-        host: for a system of memories that compute, another chip beside them than the system names.
+        host: for a system of memories that compute, another chip beside them than the system names; for a GPU, whose
+            memory keeps what `offload` names.
+        offload: of a GPU, what lies with the host and is fetched for each use: "weights", "kv_cache" or both.
         progress: called during the run.
         unknown: refused, with the nearest keyword.
 
@@ -108,13 +113,20 @@ def simulate(
     _choice("convention", convention, CONVENTIONS)
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
-    the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
+    the_model, chip = catalog.model(model), catalog.chip(on, overrides)
+    tier = offloading.tier(chip, offload, host)
+    if tier is None:
+        chip = hosted(chip, host)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
         _whole(name, value, least)
     if chips != "auto":
         _whole("chips", chips, 1)
     if convention == "llm-viewer":
+        if tier:
+            raise RequestError(
+                "offload: convention llm-viewer has no host; overrides={'memory.bandwidth': ...} is its way"
+            )
         from accelsim.evaluate import viewer
 
         return viewer.run(
@@ -152,9 +164,11 @@ def simulate(
         streams=streams,
         fold=fold,
         seed=seed,
+        offload=tier.keeps if tier else (),
+        host=tier.host if tier else "",
     )
     work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
-    return _run(request, work, chip, formats, chips, warnings, progress)
+    return _run(request, work, chip, formats, chips, warnings, progress, tier=tier)
 
 
 def simulate_operator(
@@ -259,14 +273,20 @@ def _run(
     chips: int | str,
     warnings: tuple[str, ...],
     progress: outcome.Progress | None,
+    *,
+    tier: HostTier | None = None,
 ) -> Run:
     ahead = horizon(work)
     sized = resized(chip, chips, work.prefill(), ahead)
     if isinstance(sized, Infeasible):
         return outcome.infeasible(request, sized, [], warnings)
     bits = {form.name: form.bits for form in reachable(sized, formats)}
-    device = device_for(sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name)
+    device = device_for(sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name, host=tier)
     used = memory.rows(work, device)
+    if isinstance(device, Offloading):
+        warnings = (*warnings, offloading.told(tier)) if tier else warnings
+        if failure := memory.host_misfit(work, device):
+            return outcome.infeasible(request, failure, used, warnings)
     if isinstance(device, Placing):
         failure = device.misfit(work.prefill())
         used = [{**row, "fits": row["fits"] and not failure} for row in used]
@@ -294,7 +314,9 @@ def hosted(chip: Chip, host: str | None) -> Chip:
     if host is None:
         return chip
     if not isinstance(chip, System):
-        raise RequestError(f"host = {host!r}: {chip.name} has none; systems of memories that compute do")
+        raise RequestError(
+            f"host = {host!r}: {chip.name} has none; systems of memories that compute do, and GPUs that offload to one"
+        )
     return chip.with_({"host": host})
 
 

@@ -22,6 +22,7 @@ from accelsim.cli.options import (
     KvCacheOption,
     LogitsOption,
     ModelArgument,
+    OffloadOption,
     OnOption,
     PlotKindOption,
     PlotOption,
@@ -48,6 +49,7 @@ def run(
     *,
     on: OnOption,
     host: HostOption = None,
+    offload: OffloadOption = [],  # noqa: B006 - typer copies it
     batch: BatchOption = 1,
     prompt: PromptOption = 2048,
     generate: GenerateOption = None,
@@ -82,6 +84,7 @@ def run(
         on,
         set_,
         host=host,
+        offload=tuple(offload),
         batch=batch,
         prompt=prompt,
         generate=generate,
@@ -125,7 +128,9 @@ def simulated(model: str, on: str, set_: list[str], **request: Any) -> tuple[Run
     from accelsim.cli.progress import progress
     from accelsim.simulation import hosted, simulate
 
-    chip = hosted(catalog.chip(on, overrides(set_)), request.pop("host", None))
+    chip = catalog.chip(on, overrides(set_))
+    if not request.get("offload"):
+        chip = hosted(chip, request.pop("host", None))
     since = time.perf_counter()
     with progress() as report:
         found = simulate(model, chip, progress=report, **request)

@@ -13,6 +13,7 @@ from accelsim.devices.base import Device
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.horizon import Horizon
 from accelsim.spec.aim import AimPart
 from accelsim.spec.chip import Chip, ModelSystem
@@ -64,6 +65,7 @@ def device_for(
     *,
     horizon: Horizon | None = None,
     weights: str | None = None,
+    host: HostTier | None = None,
 ) -> Device:
     """The device of a chip's description.
 
@@ -74,11 +76,16 @@ def device_for(
         streams: "one" stream of kernels, or as many as the "graph" allows.
         horizon: what the whole run will ask for, for machines that compile for it; None for single operators.
         weights: format of the weights, in which parts compute whose arithmetic is software.
+        host: where a GPU keeps some of its tensors.
 
     Raises:
         RequestError: a description of a family that has no device, or that takes no columns.
     """
     if isinstance(chip, GpuChip):
+        if host:
+            from accelsim.devices.gpu_offload import OffloadingGpu
+
+            return OffloadingGpu(chip, host, bits, columns, streams)
         from accelsim.devices.gpu import Gpu
 
         return Gpu(chip, bits, columns, streams)

@@ -13,6 +13,7 @@ from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.gpu.figures import GpuFigures
 from accelsim.mapping.gpu.memory import FIGURE, port
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.resources import L2, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel, Plan, Resource
@@ -42,6 +43,7 @@ class Gpu:
         columns: SI figures that replace the description's, numbers or one value per design point;
             used by the roofline only.
         streams: as in `accelsim.mapping.gpu.plan.GpuMapper`.
+        host: as there; `accelsim.devices.gpu_offload` has the device that goes with it.
     """
 
     def __init__(
@@ -50,11 +52,12 @@ class Gpu:
         bits: Mapping[str, float],
         columns: Mapping[str, Number] | None = None,
         streams: str = "one",
+        host: HostTier | None = None,
     ) -> None:
         self.chip = chip
         self.family: str = chip.family
         self.figures = GpuFigures(chip, columns or {})
-        self._mapper = GpuMapper(chip, bits, streams)
+        self._mapper = GpuMapper(chip, bits, streams, host)
         self._tensor = {
             f"tensor:{row.operands[0]}x{row.operands[1]}:{row.accumulator}": row
             for row in chip.peak

@@ -351,6 +351,7 @@ class GpuChip(Description):
 DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link", "energy.link", "peak.2:4"})
 """Numeric fields that explain other fields or wait for what is not simulated yet: no result depends on them.
 
-`memory.stacks` and `memory.pins` say how the bandwidth comes about; `link` and `energy.link` wait for runs over several
-chips, and `peak.2:4`, the rows of `peak` with that sparsity, for pruned weights.
+`memory.stacks` and `memory.pins` say how the bandwidth comes about; `link` and `energy.link` count in runs that fetch
+from a host, the links named pcie..., and otherwise wait for runs over several chips; `peak.2:4`, the rows of `peak`
+with that sparsity, for pruned weights.
 """

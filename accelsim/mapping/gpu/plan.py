@@ -8,6 +8,7 @@ from functools import cached_property
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator
 from accelsim.mapping.gpu import attention, gemm, streaming
 from accelsim.mapping.gpu.memory import MemoryPort, port
+from accelsim.mapping.gpu.offload import HOST_LINK, HostTier
 from accelsim.mapping.gpu.pairs import resolve
 from accelsim.mapping.gpu.resources import resources
 from accelsim.mapping.gpu.steps import beside
@@ -24,11 +25,14 @@ class GpuMapper:
         chip: the GPU.
         bits: bits of one element for every format by name; the depth of a tile step follows from it.
         streams: "one" runs kernels one after the other; "graph" starts each as soon as its tensors are there.
+        host: where some tensors are kept, if they are not all in device memory.
     """
 
-    def __init__(self, chip: GpuChip, bits: Mapping[str, float], streams: str = "one") -> None:
-        self.chip, self.bits = chip, bits
-        self.resources = resources(chip)
+    def __init__(
+        self, chip: GpuChip, bits: Mapping[str, float], streams: str = "one", host: HostTier | None = None
+    ) -> None:
+        self.chip, self.bits, self.host = chip, bits, host
+        self.resources = resources(chip) | ({HOST_LINK: host.resource} if host else {})
         self._planner = Planner(self.kernel, streams)
 
     @cached_property
@@ -42,6 +46,10 @@ class GpuMapper:
 
     def kernel(self, op: Operator) -> Kernel | Infeasible:
         """The kernel of one operator."""
+        kernel = self._kernel(op)
+        return kernel if self.host is None or isinstance(kernel, Infeasible) else self.host.fetched(kernel, op)
+
+    def _kernel(self, op: Operator) -> Kernel | Infeasible:
         if op.kind is Kind.ALL_REDUCE:
             return Infeasible(
                 "unsupported",
