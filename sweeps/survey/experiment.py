@@ -32,6 +32,9 @@ CARD = "llm-viewer-a6000"
 WIDTHS = {16: "fp16", 8: "int8", 4: "int4", 2: "int2", 1: "binary"}
 """Formats of so many bits. The tool knows widths alone, and integers and codebooks of that width count the same."""
 
+MANY = 30
+"""Checks of one kind and place that the page of the docs lists one by one."""
+
 Kind = Literal["stated", "table", "read-off", "turn"]
 
 
@@ -118,6 +121,34 @@ def table(checks: Iterable[Check]) -> pd.DataFrame:
             for c in checks
         ]
     )
+
+
+def block(name: str, title: str, rows: pd.DataFrame) -> str:
+    """What the page of the docs shows of an experiment: its picture, and its checks to four digits.
+
+    Args:
+        name: of the picture's file, without its suffix.
+        title: what the picture shows.
+        rows: checks, as `table` has them; more than 30 of one kind and place are told together.
+    """
+    lines = [f"![{title}](pictures/{name}.png)", "", "| | ours | published | |", "|---|---|---|---|"]
+    for (kind, place), group in rows.groupby(["kind", "place"], sort=False):
+        if len(group) > MANY:
+            lines.append(
+                f"| {len(group)} figures | {int(group['ok'].sum())} agree | to half of a last digit | {place} |"
+            )
+            continue
+        for row in group.itertuples():
+            low, high = f"{row.low:.4g}", f"{row.high:.4g}"
+            published = low if low == high else f"{low} to {high}"
+            source = place if kind in ("table", "stated") else f"{kind}: {place}"
+            lines.append(f"| {row.what} | {row.ours:.4g} | {published} | {source} |")
+    return "\n".join(lines)
+
+
+def title(module: ModuleType) -> str:
+    """The first line of an experiment's text, without its full stop."""
+    return (module.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 def write(module: ModuleType, name: str, out: Path) -> pd.DataFrame:

@@ -36,7 +36,14 @@ def test_what_the_survey_shows_is_found(name, tmp_path):
     assert len(checks) > len(numbers), "no turn"
     assert checks["low"].le(checks["high"]).all()
     assert (tmp_path / f"{name}.csv").stat().st_size > 100
-    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    picture = (tmp_path / f"{name}.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    block = experiment.block(f"survey-{name}", experiment.title(module), checks)
+    begin, end = f"<!-- experiment: {name} -->\n", "\n<!-- /experiment -->"
+    page = (ROOT / "docs" / "survey.md").read_text("utf-8")
+    assert page.partition(begin)[2].partition(end)[0] == block, "python docs/refresh.py writes the page anew"
+    kept = (ROOT / "docs" / "pictures" / f"survey-{name}.png").read_bytes()
+    assert kept[16:24] == picture[16:24], "another size than the picture in the docs"
 
 
 def test_a_figure_that_is_missed_is_told_and_fails_the_run(monkeypatch, tmp_path, capsys):
