@@ -8,7 +8,6 @@ folders that the environment variable ACCELSIM_FORMATS names.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -27,19 +26,22 @@ from accelsim.spec.format.names import HINT, from_name
 from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
+from accelsim.spec.process import Process
 from accelsim.spec.system import System
 
 R = TypeVar("R", bound=Record)
+Described = Chip | Node | Process | Dram | Model | Format
 
-Kind = Literal["arch", "nodes", "dram", "models", "formats", "sweeps"]
+Kind = Literal["arch", "nodes", "processes", "dram", "models", "formats", "sweeps"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-"""What the catalogue holds: chips, process nodes, DRAM, models, formats and experiments."""
+"""What the catalogue holds: chips, process nodes, processes, DRAM, models, formats and experiments."""
 
 OWN_FORMATS: Final = "ACCELSIM_FORMATS"
 """Names folders of formats beside the shipped ones, with the separator of PATH between them."""
 
 _FOLDERS: Final[dict[Kind, tuple[str, str]]] = {
     "nodes": ("arch/nodes", "*.toml"),  # before arch, whose folder they and DRAM lie in
+    "processes": ("arch/processes", "*.toml"),
     "dram": ("arch/dram", "**/*.toml"),
     "arch": ("arch", "**/*.toml"),
     "models": ("workloads/models", "**/*.toml"),
@@ -47,13 +49,15 @@ _FOLDERS: Final[dict[Kind, tuple[str, str]]] = {
     "sweeps": ("sweeps", "*.toml"),
 }
 _NOUNS: Final[dict[Kind, str]] = {
-    "arch": "chip", "nodes": "node", "dram": "DRAM", "models": "model", "formats": "format", "sweeps": "sweep",
+    "arch": "chip", "nodes": "node", "processes": "process", "dram": "DRAM", "models": "model", "formats": "format",
+    "sweeps": "sweep",
 }  # fmt: skip
 
 # Keys that only one kind of file has at its top level, to recognise a file outside of the catalogue.
 _TELLTALE: Final[dict[Kind, frozenset[str]]] = {
     "arch": frozenset({"family", "reference_clock", "native", "clock", "sm", "peak", "memory", "energy"}),
     "nodes": frozenset({"feature_nm", "cells", "operation", "sram"}),
+    "processes": frozenset({"logic", "wafer", "parts", "scales_from"}),
     "dram": frozenset({"standard", "protocol", "organization", "timing", "controller"}),
     "models": frozenset({"config", "model_type", "hidden_size", "parameters_published"}),
     "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
@@ -208,6 +212,11 @@ def node(source: str | os.PathLike[str] | Node) -> Node:
     return _cached(path("nodes", source), _read_node) if isinstance(source, (str, os.PathLike)) else source
 
 
+def process(source: str | os.PathLike[str] | Process) -> Process:
+    """A foundry's process by name, path or record; raises as `node` does."""
+    return _cached(path("processes", source), _read_process) if isinstance(source, (str, os.PathLike)) else source
+
+
 def dram(source: str | os.PathLike[str] | Dram, overrides: Mapping[str, object] | None = None) -> Dram:
     """A DRAM by name, path or record.
 
@@ -223,7 +232,7 @@ def dram(source: str | os.PathLike[str] | Dram, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format:
+def check(file: str | os.PathLike[str]) -> Described:
     """The record of any description file; its folder or its keys tell what it describes.
 
     Raises:
@@ -234,8 +243,9 @@ def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format:
     if found.is_dir() and (found / "config.json").is_file():
         found = found / "config.json"
     content = _load(found)
-    readers: dict[Kind, Callable[[File, Path], Chip | Node | Dram | Model | Format]] = {
-        "arch": _read_chip, "nodes": _read_node, "dram": _read_dram, "models": _read_model, "formats": _read_format,
+    readers: dict[Kind, Callable[[File, Path], Described]] = {
+        "arch": _read_chip, "nodes": _read_node, "processes": _read_process, "dram": _read_dram,
+        "models": _read_model, "formats": _read_format,
     }  # fmt: skip
     return readers[_recognise(content, found)](content, found)
 
@@ -269,22 +279,15 @@ def _files(kind: Kind) -> dict[str, Path]:
     """Names of one kind and their files, listed again only after one of the folders has changed."""
     key = (kind, root(), os.environ.get(OWN_FORMATS, "") if kind == "formats" else "")
     stamps, found = _listings.get(key, ({}, {}))
-    if stamps and all(_stamp(folder) == stamp for folder, stamp in stamps.items()):
+    if stamps and all(files.stamp(folder) == stamp for folder, stamp in stamps.items()):
         return found
     found = _listed(kind)
     folders = {root() / _FOLDERS[kind][0], *_own_folders(kind)}
     folders |= {inner for folder in folders for inner in folder.glob("**/")}
-    stamps = {folder: _stamp(folder) for folder in folders}
+    stamps = {folder: files.stamp(folder) for folder in folders}
     if max(stamps.values()) < time.time_ns() - _SETTLED_NS:  # a change within the clock's grain would go unseen
         _listings[key] = (stamps, found)
     return found
-
-
-def _stamp(folder: Path) -> int:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return -1
 
 
 def _listed(kind: Kind) -> dict[str, Path]:
@@ -346,8 +349,8 @@ def _recognise(content: File, file: Path) -> Kind:
     best = max(hits, key=lambda kind: hits[kind])
     if not hits[best]:
         problem = (
-            "describes no chip (family, ...), node (feature_nm, ...), DRAM (standard, ...), model ([config] or a "
-            "config.json) or format (kind, bits, ...)"
+            "describes no chip (family, ...), node (feature_nm, ...), process (wafer, ...), DRAM (standard, ...), "
+            "model ([config] or a config.json) or format (kind, bits, ...)"
         )
         raise DescriptionError(content.origin, [Fault("", problem)])
     return best
@@ -389,6 +392,7 @@ def _read_as(record_type: type[R], content: File, file: Path) -> R:
 
 
 _read_node: Final = partial(_read_as, Node)
+_read_process: Final = partial(_read_as, Process)
 _read_dram: Final = partial(_read_as, Dram)
 
 
@@ -431,7 +435,7 @@ def _read_model(content: File, file: Path, overrides: Mapping[str, object] | Non
         config = read.apply(raw, overrides) if overrides else raw
         source = content.origin + _overridden(overrides)
         return read_config(
-            config, name=_model_name(file), source=source, status="assumed" if overrides else "datasheet"
+            config, name=files.model_name(file), source=source, status="assumed" if overrides else "datasheet"
         )
     if overrides and isinstance(raw.get("config"), dict):
         raw["config"] = read.apply(raw["config"], overrides)
@@ -441,9 +445,3 @@ def _read_model(content: File, file: Path, overrides: Mapping[str, object] | Non
 
 def _overridden(overrides: Mapping[str, object] | None) -> str:
     return f"; overridden: {', '.join(overrides)}" if overrides else ""
-
-
-def _model_name(file: Path) -> str:
-    """A name for the model of a config.json: the file's stem, or that of its folder."""
-    name = file.absolute().parent.name if file.stem == "config" else file.stem
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"

@@ -164,7 +164,7 @@ def simulate(
         streams=streams,
         fold=fold,
         seed=seed,
-        offload=tier.keeps if tier else (),
+        offload="+".join(tier.keeps) if tier else "",
         host=tier.host if tier else "",
     )
     work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)

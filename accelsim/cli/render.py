@@ -24,6 +24,7 @@ from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
+from accelsim.spec.process import Process
 from accelsim.spec.system import System
 from accelsim.spec.tsp import TspPart
 
@@ -43,6 +44,10 @@ _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
         ("name", "name", ""), ("feature_nm", "nm", ""), ("int8_mac_j", "int8 multiply, int32 add", "J/op"),
         ("fp16_mac_j", "fp16 multiply, fp32 add", "J/op"), ("full_adder_m2", "full adder", "um2"),
         ("status", "status", ""),
+    ),
+    "processes": (
+        ("name", "name", ""), ("density", "MTr/mm2", ""), ("cell_m2", "SRAM cell", "um2"),
+        ("price_usd", "wafer, $", ""), ("defects", "defects/cm2", ""), ("status", "status", ""),
     ),
     "dram": (
         ("name", "name", ""), ("standard", "standard", ""), ("timing", "timing", ""), ("channels", "channels", ""),
@@ -70,6 +75,8 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
         return _chip_row(catalog.chip(name))
     if kind == "nodes":
         return _node_row(catalog.node(name))
+    if kind == "processes":
+        return _process_row(catalog.process(name))
     if kind == "dram":
         return _dram_row(catalog.dram(name))
     if kind == "models":
@@ -92,7 +99,7 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     return result
 
 
-def one_line(record: Chip | Node | Dram | Model | Format) -> str:
+def one_line(record: catalog.Described) -> str:
     """What a record is, for `check`."""
     if isinstance(record, GpuChip):
         row = _chip_row(record)
@@ -105,6 +112,8 @@ def one_line(record: Chip | Node | Dram | Model | Format) -> str:
         return f"system {record.name}: {_what(record)}"
     if isinstance(record, Model):
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
+    if isinstance(record, Process):
+        return f"process {record.name}: {record.logic.density_mtr_per_mm2:g} MTr/mm2"
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
     if isinstance(record, Dram):
@@ -159,6 +168,11 @@ def _achieved(record: GpuChip) -> tuple[dict[str, Any] | None, list[RenderableTy
 
 def node(record: Node) -> Shown:
     """A process node: every figure."""
+    return _described(record)
+
+
+def process(record: Process) -> Shown:
+    """A foundry's process: every figure."""
     return _described(record)
 
 
@@ -306,6 +320,17 @@ def _node_row(record: Node) -> dict[str, Any]:
         "fp16_mac_j": mac("fp16", "fp32"),
         "full_adder_m2": record.cells.full_adder_m2,
         "status": record.status,
+    }
+
+
+def _process_row(record: Process) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "density": record.logic.density_mtr_per_mm2,
+        "cell_m2": record.sram.cell_m2,
+        "price_usd": record.wafer.price_usd,
+        "defects": record.wafer.defects_per_cm2,
+        "status": record.logic.status,
     }
 
 

@@ -33,7 +33,7 @@ class Request:
         seed: of everything drawn.
         scope: what is counted on memories that compute: "physical" is everything, the only choice elsewhere.
         variant: the way to compute an operator, where a family has several.
-        offload: what lies in the memory of the host: "weights", "kv_cache", both or nothing.
+        offload: what lies in the memory of the host: "weights", "kv_cache", "weights+kv_cache" or nothing.
         host: the host that keeps it; empty where nothing is kept.
     """
 
@@ -55,5 +55,5 @@ class Request:
     seed: int = 0
     scope: str = "physical"
     variant: str = "plain"
-    offload: tuple[str, ...] = ()
+    offload: str = ""
     host: str = ""
