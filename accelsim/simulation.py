@@ -164,8 +164,8 @@ def simulate(
         streams=streams,
         fold=fold,
         seed=seed,
-        offload="+".join(tier.keeps) if tier else "",
-        host=tier.host if tier else "",
+        offload="+".join(tier.keeps) if tier else "none",
+        host=tier.host if tier else "none",
     )
     work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
     return _run(request, work, chip, formats, chips, warnings, progress, tier=tier)

@@ -33,8 +33,8 @@ class Request:
         seed: of everything drawn.
         scope: what is counted on memories that compute: "physical" is everything, the only choice elsewhere.
         variant: the way to compute an operator, where a family has several.
-        offload: what lies in the memory of the host: "weights", "kv_cache", "weights+kv_cache" or nothing.
-        host: the host that keeps it; empty where nothing is kept.
+        offload: what lies in the memory of the host: "weights", "kv_cache", "weights+kv_cache" or "none".
+        host: the host that keeps it; "none" where nothing is kept.
     """
 
     model: str
@@ -55,5 +55,5 @@ class Request:
     seed: int = 0
     scope: str = "physical"
     variant: str = "plain"
-    offload: str = ""
-    host: str = ""
+    offload: str = "none"
+    host: str = "none"
