@@ -5,8 +5,8 @@ GB/s each), and three requests: one prompt of 2,048 tokens alone, one sequence t
 everything else of the chip, spare parts of its die included. Areas and costs are those of `accelsim.cost`, good to some
 10 % in total; docs/area.md says what stands behind them.
 
-Found at 600 mm2: a prompt alone wants SMs, 96 of them with three stacks; a single sequence all the stacks that there are,
-ten with 48 SMs; 16 sequences with their prompts lie between, with 60 SMs and eight stacks.
+Found at 600 mm2: a prompt alone wants SMs, 96 of them with three stacks; a single sequence all stacks that
+there are, ten with 48 SMs; 16 sequences with their prompts lie between, with 60 SMs and eight stacks.
 
     python sweeps/area_budget.py [--budget 600] [--out FOLDER]
 """
