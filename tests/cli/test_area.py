@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,3 +53,9 @@ def test_validate_prints_errors_of_every_die(run: Any) -> None:
     assert all("%" in line for line in totals)
     code, out, _ = run("validate", "--family", "area", "--json")
     assert {row["role"] for row in json.loads(out)["rows"]} == {"fit", "predict"}
+
+
+def test_the_page_shows_what_is_printed(run: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "area.md").read_text("utf-8")
+    shown = page.partition("```text\ndie ")[2].partition("```\n<!-- /output -->")[0]
+    assert f"die {shown}" == run("validate", "--family", "area")[1], "python docs/refresh.py writes the page anew"
