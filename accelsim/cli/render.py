@@ -15,6 +15,7 @@ from accelsim.errors import UnknownNameError
 from accelsim.graph import parameters
 from accelsim.mapping.gpu.memory import port
 from accelsim.spec.base import Description
+from accelsim.spec.calibration import Calibration
 from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.dram import Dram
@@ -49,6 +50,10 @@ _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
         ("name", "name", ""), ("density", "MTr/mm2", ""), ("cell_m2", "SRAM cell", "um2"),
         ("price_usd", "wafer, $", ""), ("defects", "defects/cm2", ""), ("status", "status", ""),
     ),
+    "calibrations": (
+        ("name", "name", ""), ("chip", "chip", ""), ("library", "library", ""), ("rows", "rows", ""),
+        ("held_mean", "error on held rows", ""), ("status", "status", ""),
+    ),
     "dram": (
         ("name", "name", ""), ("standard", "standard", ""), ("timing", "timing", ""), ("channels", "channels", ""),
         ("capacity_bytes", "capacity", "B"), ("peak_bytes_per_s", "peak", "B/s"), ("status", "status", ""),
@@ -77,6 +82,8 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
         return _node_row(catalog.node(name))
     if kind == "processes":
         return _process_row(catalog.process(name))
+    if kind == "calibrations":
+        return _calibration_row(catalog.calibration(name))
     if kind == "dram":
         return _dram_row(catalog.dram(name))
     if kind == "models":
@@ -116,6 +123,9 @@ def one_line(record: catalog.Described) -> str:
         return f"process {record.name}: {record.logic.density_mtr_per_mm2:g} MTr/mm2"
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
+    if isinstance(record, Calibration):
+        kernels = f"{record.provenance.fit.rows} timed" if record.provenance else "not timed"
+        return f"calibration {record.name}: {kernels}, kernels of {record.library} on {record.chip}"
     if isinstance(record, Dram):
         return f"DRAM {record.name}: {record.standard}, {_cell(record.peak_bytes_per_s, 'B/s')}"
     if isinstance(record, Format):
@@ -166,13 +176,8 @@ def _achieved(record: GpuChip) -> tuple[dict[str, Any] | None, list[RenderableTy
     return {**found, "bytes_per_s": rates}, [achieved, about]
 
 
-def node(record: Node) -> Shown:
-    """A process node: every figure."""
-    return _described(record)
-
-
-def process(record: Process) -> Shown:
-    """A foundry's process: every figure."""
+def plain(record: Node | Process | Calibration) -> Shown:
+    """Every figure of what nothing more follows from."""
     return _described(record)
 
 
@@ -306,6 +311,17 @@ def _native_peak(record: GpuChip) -> Peak | None:
     pair = {record.native.activations, record.native.weights}
     rows = [row for row in record.peak if set(row.operands) == pair and row.sparsity == "dense"]
     return max(rows, key=lambda row: row.flops_per_clock, default=None)
+
+
+def _calibration_row(record: Calibration) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "chip": record.chip,
+        "library": record.library,
+        "rows": record.provenance.fit.rows if record.provenance else 0,
+        "held_mean": record.provenance.held.mean if record.provenance else None,
+        "status": record.status,
+    }
 
 
 def _node_row(record: Node) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from accelsim.devices.base import EventCost, Priced
 from accelsim.devices.gpu import Gpu
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import Graph, Operator
-from accelsim.mapping.gpu.offload import HOST_LINK, HostTier
+from accelsim.mapping.gpu.offload import HostTier
+from accelsim.mapping.gpu.resources import HOST_LINK
+from accelsim.spec.calibration import Conditions
 from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 from accelsim.units import show
@@ -24,6 +26,7 @@ class OffloadingGpu(Gpu):
         bits: bits of one element by format name.
         columns: as in `Gpu`.
         streams: as in `Gpu`.
+        conditions: as in `Gpu`.
     """
 
     def __init__(
@@ -33,8 +36,9 @@ class OffloadingGpu(Gpu):
         bits: Mapping[str, float],
         columns: Mapping[str, Number] | None = None,
         streams: str = "one",
+        conditions: Conditions | None = None,
     ) -> None:
-        super().__init__(chip, bits, columns, streams, host)
+        super().__init__(chip, bits, columns, streams, conditions, host=host)
         self.host = host
 
     @property
@@ -65,7 +69,7 @@ class OffloadingGpu(Gpu):
     def event_cost(self, event: str) -> EventCost:
         """As of `Gpu`, and "link" in bytes."""
         if event == "link":
-            return EventCost("link", HOST_LINK, self.chip.energy.link_j_per_byte)
+            return super().event_cost(event)._replace(resource=HOST_LINK)
         return super().event_cost(event)
 
     def resident_bytes(self, graph: Graph, weights: Number, cache: Number) -> tuple[Number, Number]:

@@ -315,10 +315,10 @@ class GpuChip(Description):
         return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
-DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link", "energy.link", "peak.2:4", "die"})
+DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link.slower", "peak.2:4", "die"})
 """Numeric fields that explain other fields or wait for what is not simulated yet: no result depends on them.
 
-`memory.stacks` and `memory.pins` say how the bandwidth comes about; `link` and `energy.link` count in runs that fetch
-from a host, the links named pcie..., and otherwise wait for runs over several chips; `peak.2:4`, the rows of `peak`
-with that sparsity, for pruned weights; `die` counts in areas and costs (`accelsim.cost.area`).
+`memory.stacks` and `memory.pins` say how the bandwidth comes about; `link.slower`, the links beside the fastest, go to
+the host and count in runs that fetch from it alone; `peak.2:4`, the rows of `peak` with that sparsity, waits for pruned
+weights; and `die` counts in areas and costs (`accelsim.cost.area`).
 """

@@ -13,10 +13,9 @@ from typing import Final
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import Graph, Operator, Role
 from accelsim.mapping.gpu.events import whole
-from accelsim.mapping.gpu.resources import MEMORY
+from accelsim.mapping.gpu.resources import HOST_LINK, MEMORY
 from accelsim.mapping.kernel import Demand, Kernel, Resource
 
-HOST_LINK: Final = "host.link"
 ROLES: Final[Mapping[str, Role]] = {"weights": Role.WEIGHT, "kv_cache": Role.KV_CACHE}
 """What can be kept with the host."""
 
