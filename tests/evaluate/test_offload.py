@@ -75,6 +75,22 @@ def test_events_never_beat_the_roofline():
     assert 1 <= event["decode_time_s"] / roofline["decode_time_s"] < 1.2
 
 
+def test_a_board_at_its_limit_slows_neither_the_link_nor_saves_its_energy():
+    kept, held = (run("kv_cache", prompt=1024, overrides={"power.limit": limit}) for limit in ("300 W", "150 W"))
+    assert held.summary["prefill_time_s"] > 1.1 * kept.summary["prefill_time_s"]
+    assert link(held)["busy_s"] == pytest.approx(link(kept)["busy_s"], rel=1e-6)
+    assert link(held)["bytes"] == link(kept)["bytes"]
+    assert held.summary["energy_link_j"] == kept.summary["energy_link_j"]
+
+
+def test_one_gpu_keeps_its_tensors_with_a_host():
+    found = run("weights", fidelity="roofline", chips=2)
+    assert found.infeasible is not None
+    assert found.infeasible.kind == "unsupported"
+    assert "chips = 1" in found.infeasible.levers
+    assert run("weights", fidelity="roofline", chips="auto").request.chip == "a6000"
+
+
 def test_the_slower_of_link_and_host_memory_sets_the_rate():
     slow = run("weights", fidelity="roofline", overrides={"link.1.bandwidth": "1 TB/s"})
     assert pytest.approx(link(slow)["bytes"] / link(slow)["busy_s"], rel=1e-6) == 230.4e9
