@@ -28,10 +28,12 @@ from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.kinds import FOLDERS, NOUNS, TELLTALE
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
+from accelsim.spec.process import Process
 from accelsim.spec.sweep import SweepSpec
 from accelsim.spec.system import System
 
 R = TypeVar("R", bound=Record)
+Described = Chip | Node | Process | Calibration | Dram | Model | Format | SweepSpec
 
 Kind = kinds.Kind
 KINDS: Final = kinds.KINDS
@@ -188,6 +190,11 @@ def node(source: str | os.PathLike[str] | Node) -> Node:
     return _cached(path("nodes", source), _read_node) if isinstance(source, (str, os.PathLike)) else source
 
 
+def process(source: str | os.PathLike[str] | Process) -> Process:
+    """A foundry's process by name, path or record; raises as `node` does."""
+    return _cached(path("processes", source), _read_process) if isinstance(source, (str, os.PathLike)) else source
+
+
 def calibration(source: str | os.PathLike[str] | Calibration) -> Calibration:
     """Constants of a kernel library on a chip, by name, path or record.
 
@@ -225,10 +232,6 @@ def sweep(source: str | os.PathLike[str]) -> SweepSpec:
     return _cached(path("sweeps", source), _read_sweep)
 
 
-Described = Chip | Node | Calibration | Dram | Model | Format | SweepSpec
-"""What a description file can hold."""
-
-
 def check(file: str | os.PathLike[str]) -> Described:
     """The record of any description file; its folder or its keys tell what it describes.
 
@@ -241,8 +244,8 @@ def check(file: str | os.PathLike[str]) -> Described:
         found = found / "config.json"
     content = _load(found)
     readers: dict[Kind, Callable[[File, Path], Described]] = {
-        "arch": _read_chip, "nodes": _read_node, "calibrations": _read_calibration, "dram": _read_dram,
-        "models": _read_model, "formats": _read_format, "sweeps": _read_sweep,
+        "arch": _read_chip, "nodes": _read_node, "processes": _read_process, "calibrations": _read_calibration,
+        "dram": _read_dram, "models": _read_model, "formats": _read_format, "sweeps": _read_sweep,
     }  # fmt: skip
     return readers[_recognise(content, found)](content, found)
 
@@ -342,8 +345,8 @@ def _recognise(content: File, file: Path) -> Kind:
     best = max(hits, key=lambda kind: hits[kind])
     if not hits[best]:
         problem = (
-            "describes no chip (family, ...), node (feature_nm, ...), calibration (library, ...), DRAM (standard, "
-            "...), model ([config] or a config.json), format (kind, bits, ...) or sweep ([axes], ...)"
+            "describes no chip (family, ...), node (feature_nm, ...), process (wafer, ...), calibration (library, "
+            "...), DRAM (standard, ...), model ([config] or a config.json), format (kind, bits, ...) or sweep ([axes])"
         )
         raise DescriptionError(content.origin, [Fault("", problem)])
     return best
@@ -385,6 +388,7 @@ def _read_as(record_type: type[R], content: File, file: Path) -> R:
 
 
 _read_node: Final = partial(_read_as, Node)
+_read_process: Final = partial(_read_as, Process)
 _read_calibration: Final = partial(_read_as, Calibration)
 _read_dram: Final = partial(_read_as, Dram)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import Any
 
 from accelsim import catalog
-from accelsim.devices.base import Placing
+from accelsim.devices.base import Offloading, Placing
 from accelsim.devices.families import device_for, resized
 from accelsim.devices.gpu import Gpu
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
+from accelsim.evaluate import offload as offloading
 from accelsim.evaluate.group import grouped
 from accelsim.evaluate.memo import Memo
 from accelsim.evaluate.operators import single
@@ -22,6 +23,7 @@ from accelsim.evaluate.resolve import Name, formats_of, reachable, separate
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
 from accelsim.graph.routing import Routing
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.calibration import CLOCKS, LAUNCHES, Conditions, Residency
@@ -72,6 +74,7 @@ def simulate(
     logits: str = "last",
     routing: str | Routing = "uniform",
     host: str | None = None,
+    offload: str | Sequence[str] = (),
     library: str | None = None,
     residency: ResidencyWord = None,
     clock: str | None = None,
@@ -108,7 +111,9 @@ def simulate(
         flash: with convention "llm-viewer", that tool's FlashAttention switch.
         logits: positions that lm_head covers in prefill: "last" or "all".
         routing: popularity of experts: "uniform", "zipf:EXPONENT", a JSON file or a record; ":drawn" draws loads.
-        host: for a system of memories that compute, another chip beside them than the system names.
+        host: for a system of memories that compute, another chip beside them than the system names; for a GPU, whose
+            memory keeps what `offload` names.
+        offload: of a GPU, what lies with the host and is fetched for each use: "weights", "kv_cache" or both.
         library: on GPUs, whose kernels run, such as "trtllm-1.3"; the default of the chip if not given.
         residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
             or one of these for each of weights, activations and output.
@@ -135,7 +140,10 @@ def simulate(
     _choice("streams", streams, STREAMS)
     _choice("scales", scales, SCALES)
     conditions = _conditions(library, residency, clock or "burst", launch)
-    the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
+    the_model, chip = catalog.model(model), catalog.chip(on, overrides)
+    tier = offloading.tier(chip, offload, host)
+    if tier is None:
+        chip = hosted(chip, host)
     if clock is None and isinstance(chip, GpuChip) and fidelity == "event":
         conditions = replace(conditions, clock="sustained")
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
@@ -144,6 +152,10 @@ def simulate(
     if chips != "auto":
         _whole("chips", chips, 1)
     if convention == "llm-viewer":
+        if tier:
+            raise RequestError(
+                "offload: convention llm-viewer has no host; overrides={'memory.bandwidth': ...} is its way"
+            )
         from accelsim.evaluate import viewer
 
         return viewer.run(
@@ -181,6 +193,8 @@ def simulate(
         streams=streams,
         fold=fold,
         seed=seed,
+        offload="+".join(tier.keeps) if tier else "none",
+        host=tier.host if tier else "none",
         library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
@@ -192,7 +206,7 @@ def simulate(
     work = Work(the_model, formats, batch, prompt, length, logits, picked, fuse, passes)
     if memo is not None:
         work = memo.work(work)
-    return _run(request, work, chip, formats, chips, warnings, conditions, progress=progress, memo=memo)
+    return _run(request, work, chip, formats, chips, warnings, conditions, tier=tier, progress=progress, memo=memo)
 
 
 def simulate_operator(
@@ -315,11 +329,12 @@ def _run(
     warnings: tuple[str, ...],
     conditions: Conditions,
     *,
+    tier: HostTier | None = None,
     progress: outcome.Progress | None = None,
     memo: Memo | None = None,
 ) -> Run:
     devices = 1
-    shared = grouped(work, chip, chips)
+    shared = grouped(work, chip, chips, offloads=tier is not None)
     if isinstance(shared, Infeasible):
         return outcome.infeasible(request, shared, [], warnings)
     if isinstance(chip, GpuChip):
@@ -334,15 +349,19 @@ def _run(
     bits = {form.name: form.bits for form in reachable(sized, formats)}
     make = partial(
         device_for, sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name,
-        conditions=conditions, devices=devices,
+        conditions=conditions, devices=devices, host=tier,
     )  # fmt: skip
     if memo is not None and isinstance(work, Work):
-        key = (sized, tuple(bits.items()), request.streams, formats.weights.name, conditions, devices)
+        key = (sized, tuple(bits.items()), request.streams, formats.weights.name, conditions, devices, tier)
         device = memo.device(key, work, make)
     else:
         device = make()
     note = device.note if isinstance(device, Gpu) else CALIBRATION.get(device.family, UNCALIBRATED)
     used = memory.rows(work, device)
+    if isinstance(device, Offloading):
+        warnings = (*warnings, offloading.told(tier)) if tier else warnings
+        if failure := memory.host_misfit(work, device):
+            return outcome.infeasible(request, failure, used, warnings)
     if isinstance(device, Placing):
         failure = device.misfit(work.prefill())
         used = [{**row, "fits": row["fits"] and not failure} for row in used]
@@ -376,7 +395,9 @@ def hosted(chip: Chip, host: str | None) -> Chip:
     if host is None:
         return chip
     if not isinstance(chip, System):
-        raise RequestError(f"host = {host!r}: {chip.name} has none; systems of memories that compute do")
+        raise RequestError(
+            f"host = {host!r}: {chip.name} has none; systems of memories that compute do, and GPUs that offload to one"
+        )
     return chip.with_({"host": host})
 
 

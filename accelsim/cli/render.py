@@ -25,6 +25,7 @@ from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
+from accelsim.spec.process import Process
 from accelsim.spec.sweep import SweepSpec
 from accelsim.spec.system import System
 from accelsim.spec.tsp import TspPart
@@ -45,6 +46,10 @@ _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
         ("name", "name", ""), ("feature_nm", "nm", ""), ("int8_mac_j", "int8 multiply, int32 add", "J/op"),
         ("fp16_mac_j", "fp16 multiply, fp32 add", "J/op"), ("full_adder_m2", "full adder", "um2"),
         ("status", "status", ""),
+    ),
+    "processes": (
+        ("name", "name", ""), ("density", "MTr/mm2", ""), ("cell_m2", "SRAM cell", "um2"),
+        ("price_usd", "wafer, $", ""), ("defects", "defects/cm2", ""), ("status", "status", ""),
     ),
     "calibrations": (
         ("name", "name", ""), ("chip", "chip", ""), ("library", "library", ""), ("rows", "rows", ""),
@@ -76,6 +81,8 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
         return _chip_row(catalog.chip(name))
     if kind == "nodes":
         return _node_row(catalog.node(name))
+    if kind == "processes":
+        return _process_row(catalog.process(name))
     if kind == "calibrations":
         return _calibration_row(catalog.calibration(name))
     if kind == "dram":
@@ -101,19 +108,6 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     return result
 
 
-def sweep(spec: SweepSpec, name: str) -> Shown:
-    """A sweep: its axes, and all keys as they are written."""
-    axes = Table(box=None, pad_edge=False, header_style="bold")
-    axes.add_column("axis")
-    axes.add_column("values")
-    for key, axis in {**spec.axes, **spec.parameters}.items():
-        given = axis.model_dump(exclude_defaults=True)
-        values = given.pop("values", None)
-        said = [", ".join(map(str, values))] if values else []
-        axes.add_row(key, "; ".join([*said, *(f"{name} = {value}" for name, value in given.items())]))
-    return {"name": name, **spec.model_dump(exclude_defaults=True)}, [axes]
-
-
 def one_line(record: catalog.Described) -> str:
     """What a record is, for `check`."""
     if isinstance(record, SweepSpec):
@@ -129,6 +123,8 @@ def one_line(record: catalog.Described) -> str:
         return f"system {record.name}: {_what(record)}"
     if isinstance(record, Model):
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
+    if isinstance(record, Process):
+        return f"process {record.name}: {record.logic.density_mtr_per_mm2:g} MTr/mm2"
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
     if isinstance(record, Calibration):
@@ -184,13 +180,8 @@ def _achieved(record: GpuChip) -> tuple[dict[str, Any] | None, list[RenderableTy
     return {**found, "bytes_per_s": rates}, [achieved, about]
 
 
-def node(record: Node) -> Shown:
-    """A process node: every figure."""
-    return _described(record)
-
-
-def calibration(record: Calibration) -> Shown:
-    """Constants of kernels: every figure."""
+def plain(record: Node | Process | Calibration) -> Shown:
+    """Every figure of what nothing more follows from."""
     return _described(record)
 
 
@@ -349,6 +340,17 @@ def _node_row(record: Node) -> dict[str, Any]:
         "fp16_mac_j": mac("fp16", "fp32"),
         "full_adder_m2": record.cells.full_adder_m2,
         "status": record.status,
+    }
+
+
+def _process_row(record: Process) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "density": record.logic.density_mtr_per_mm2,
+        "cell_m2": record.sram.cell_m2,
+        "price_usd": record.wafer.price_usd,
+        "defects": record.wafer.defects_per_cm2,
+        "status": record.logic.status,
     }
 
 

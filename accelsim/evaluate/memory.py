@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final
 
 from accelsim import catalog
-from accelsim.devices.base import Device, Padding
+from accelsim.devices.base import Device, Offloading, Padding
 from accelsim.evaluate.phases import Passes, Work
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
@@ -28,6 +28,8 @@ def rows(work: Passes, device: Device) -> Rows:
         weights, cache, held = (float(value) for value in work.footprint(phase, graph))
         more_weights, more_cache = device.padding_bytes(graph) if isinstance(device, Padding) else (0.0, 0.0)
         weights, cache = weights + more_weights, cache + more_cache
+        if isinstance(device, Offloading):
+            weights, cache = map(float, device.resident_bytes(graph, weights, cache))
         peak = weights + cache + held
         result.append(
             {
@@ -41,6 +43,14 @@ def rows(work: Passes, device: Device) -> Rows:
             }
         )
     return result
+
+
+def host_misfit(work: Passes, device: Offloading) -> Infeasible | None:
+    """Why the host cannot keep what the device does not, at the longest context, or None."""
+    more = int(work.generate) > 1
+    graph = work.decode(int(work.generate) - 1) if more else work.prefill()
+    weights, cache, _ = (float(value) for value in work.footprint("decode" if more else work.first, graph))
+    return device.host_misfit(weights, cache)
 
 
 def does_not_fit(work: Passes, used: Rows, capacity: float, chip: str) -> Infeasible | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from accelsim.devices.base import Device
+from accelsim.devices.base import Device, Offloading
 from accelsim.energy import COMPONENTS, by_component_j
 from accelsim.engine.runner import Runner
 from accelsim.evaluate import event as events_
@@ -130,6 +130,7 @@ def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device)
         length = total.steps.shape
         graph = work.prefill() if total.name == work.first else work.decode(maximum(work.generate - 1, 1))
         weights, cache, held = work.footprint(total.name, graph)
+        here = device.resident_bytes(graph, weights, cache) if isinstance(device, Offloading) else (weights, cache)
         moved = total.moved()
         result.append(
             PhaseTotals(
@@ -138,10 +139,10 @@ def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device)
                 time_s=total.time_s,
                 flops=total.flops,
                 bytes=moved,
-                dram_bytes=moved,
+                dram_bytes=moved + sum(closed.copied(row, device) for row in total.operators.values()),
                 energy_j={k: _column(v, length) for k, v in _energy(total.events, total.time_s, device).items()},
-                weights_bytes=_column(weights, length),
-                peak_memory_bytes=_column(weights + cache + held, length),
+                weights_bytes=_column(here[0], length),
+                peak_memory_bytes=_column(here[0] + here[1] + held, length),
             )
         )
     return result

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelsim.devices.base import Device, Priced
+from accelsim.devices.base import Device, Offloading, Priced
 from accelsim.energy import by_resource_j, total_j
 from accelsim.evaluate.event import empty_row, finish
 from accelsim.evaluate.phases import Passes
@@ -143,6 +143,13 @@ def _add(phase: PhaseTotal, graph: Graph, device: Device, weight: Column, points
     return None
 
 
+def copied(total: OperatorTotal, device: Device) -> Column:
+    """Bytes that an operator's tensors take into and out of device memory on their way from and to a host."""
+    if not isinstance(device, Offloading):
+        return np.zeros_like(total.count)
+    return np.asarray(total.terms["link"] * device.resources[device.roofline_resources["link"]].rate)
+
+
 def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
     """Rows of one point, as event mode gives them."""
     status = device.status(device.roofline_constants)
@@ -156,7 +163,7 @@ def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
         for column, role in (("weight_bytes", "weight"), ("kv_bytes", "kv_cache"), ("activation_bytes", "activation")):
             row[column] += float(total.bytes[role][point])
         row["bytes"] += float(total.bytes["all"][point])
-        row["dram_bytes"] += float(total.bytes["all"][point])
+        row["dram_bytes"] += float((total.bytes["all"] + copied(total, device))[point])
         row["time_s"] += float(total.time_s[point])
         mine = terms.setdefault(key, {})
         for bound, seconds in total.terms.items():

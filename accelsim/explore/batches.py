@@ -210,7 +210,7 @@ def _simulated(
     figures: tuple[tuple[str, Any], ...],
     began: float,
 ) -> Outcome:
-    request: dict[str, Any] = {**sizes, **shared.formats, **points.request, "host": None, "memo": _memo()}
+    request: dict[str, Any] = {**sizes, **shared.formats, **points.request, "memo": _memo()}
     try:
         chip = _chip(points.shared, figures)
         run = simulate(shared.model, chip, **request)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from accelsim import catalog
 from accelsim.errors import AccelsimError, RequestError
-from accelsim.explore import expression, sampling
+from accelsim.explore import costs, expression, sampling
+from accelsim.explore.costs import ABSENT
 from accelsim.explore.targets import Target, checked, chip_label, chip_of, si, target
 from accelsim.results import COLUMNS
 from accelsim.spec.chip import Chip
@@ -24,8 +25,6 @@ Codes = npt.NDArray[np.int32]
 
 MOST_POINTS: Final = 2_000_000
 """A larger grid is refused: at the speed of the closed form it takes minutes, and its frame fills the memory."""
-
-ABSENT: Final = -1
 
 
 @dataclass(slots=True)
@@ -69,6 +68,7 @@ class Design:
         excluded: points that constraints over inputs have excluded.
         repeated: points of the sample or grid that were there already.
         outputs: constraints that need results, by name.
+        costs: area and cost of every point, if the sweep names them (`accelsim.explore.costs`).
     """
 
     spec: SweepSpec
@@ -78,10 +78,11 @@ class Design:
     excluded: int = 0
     repeated: int = 0
     outputs: dict[str, str] = field(default_factory=dict)
+    costs: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def table(self) -> dict[str, Any]:
         """Inputs by column name, for expressions; what is fixed has one value."""
-        return {**_scalars(self.fixed), **{column.name: column.cells() for column in self.columns}}
+        return {**scalars(self.fixed), **{column.name: column.cells() for column in self.columns}, **self.costs}
 
 
 def expand(spec: SweepSpec) -> Design:
@@ -106,8 +107,21 @@ def expand(spec: SweepSpec) -> Design:
     _derive(design, names, targets, chips, models)
     order = list(names)
     design.columns.sort(key=lambda column: order.index(_key(column, names)))
+    if _named(spec) & set(costs.COSTS):
+        parts = ((column.target, column.values, column.codes) for column in design.columns)
+        design.costs = costs.of(parts, spec.fixed, design.count)
     _constrain(design)
     return design
+
+
+def _named(spec: SweepSpec) -> set[str]:
+    """The columns that constraints, derived columns, objectives and the picture read."""
+    found = set(spec.objectives)
+    for text in (*spec.constraints.values(), *spec.derived.values()):
+        found |= expression.columns(text)
+    if spec.plot is not None:
+        found |= {value for value in spec.plot.model_dump().values() if isinstance(value, str)}
+    return found
 
 
 def _key(column: Column, names: Mapping[str, Axis]) -> str:
@@ -146,12 +160,12 @@ def _models(spec: SweepSpec) -> list[Model]:
 def _check_expressions(spec: SweepSpec) -> None:
     """Every expression reads columns that exist where it is evaluated."""
     names = {**spec.axes, **spec.parameters}
-    inputs = [axis.name or key for key, axis in names.items()] + list(_scalars(spec.fixed))
+    inputs = [axis.name or key for key, axis in names.items()] + list(scalars(spec.fixed))
     for key, axis in names.items():
         for what, text in (("when", axis.when), ("derive", axis.derive)):
             if text is not None:
                 expression.check(text, [n for n in inputs if n != (axis.name or key)], f"{what} of axis {key}")
-    metrics = [*inputs, *COLUMNS["summary"]]
+    metrics = [*inputs, *COLUMNS["summary"], *costs.COSTS]
     for name, text in spec.derived.items():
         if name in metrics:
             raise RequestError(f"derived column {name}: there is a column of that name")
@@ -327,9 +341,10 @@ def _constrain(design: Design) -> None:
         raise RequestError(f"the constraints exclude all {design.count:,} points before any is evaluated")
     for column in design.columns:
         column.codes = column.codes[keep]
+    design.costs = {name: values[keep] for name, values in design.costs.items()}
     design.count -= design.excluded
 
 
-def _scalars(fixed: Mapping[str, Any]) -> dict[str, Any]:
+def scalars(fixed: Mapping[str, Any]) -> dict[str, Any]:
     """What is fixed, as far as an expression can use it."""
     return {key: si(value) for key, value in fixed.items() if isinstance(value, str | int | float)}

@@ -29,10 +29,10 @@ SUFFIXES: Final = (".csv", ".parquet")
 def frame_of(store: Store) -> pd.DataFrame:
     """The planned points of a store that have a row.
 
-    Columns are: key, status and reason; the axes, in SI units, under their dotted keys or names; the metrics of
-    `run.summary`; derived columns; `meets_constraints` where results are constrained; and bookkeeping: elapsed_s,
-    worker, attempt, finished_at, model_version, reused (a row of other code that was accepted). Metrics of points that
-    are not ok are NaN, `fits` is then false.
+    Columns are: key, status and reason; the axes, in SI units, under their dotted keys or names; `area_mm2` and
+    `cost_usd` if the sweep names one of them; the metrics of `run.summary`; derived columns; `meets_constraints` where
+    results are constrained; and bookkeeping: elapsed_s, worker, attempt, finished_at, model_version, reused (a row of
+    other code that was accepted). Metrics of points that are not ok are NaN, `fits` is then false.
 
     Raises:
         StoreError: the store cannot be read.
@@ -49,20 +49,21 @@ def frame_of(store: Store) -> pd.DataFrame:
     columns["status"] = pd.Categorical(list(status), categories=list(STATUSES))
     columns["reason"] = pd.array(list(reason), dtype="str")
     cells = json.loads(f"[{','.join(axes)}]")
-    for place, name in enumerate(names):
+    for place, name in enumerate([*names, *about.get("costs", ())]):
         columns[name] = _axis([row[place] for row in cells])
     ok = np.asarray([word == "ok" for word in status], dtype=bool)
     metrics = first[5 + len(BOOKKEEPING) :]
     for name, values in zip(METRICS, metrics, strict=True):
         columns[name] = _metric(name, values, ok)
     count = len(rows)
+    fixed = about.get("fixed", {})
     for name, text in about.get("derived", {}).items():
-        columns[name] = _derived(expression.value(text, _plain(columns), count), ok)
+        columns[name] = _derived(expression.value(text, {**fixed, **_plain(columns)}, count), ok)
     outputs = about.get("outputs", {})
     if outputs:
         held = ok.copy()
         for text in outputs.values():
-            held &= expression.truth(text, _plain(columns), count)
+            held &= expression.truth(text, {**fixed, **_plain(columns)}, count)
         columns[MEETS] = held
     for name, values in zip(BOOKKEEPING, first[5 : 5 + len(BOOKKEEPING)], strict=True):
         columns[name] = _book(name, values)

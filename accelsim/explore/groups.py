@@ -13,14 +13,17 @@ import numpy.typing as npt
 
 from accelsim import catalog
 from accelsim.errors import AccelsimError, RequestError
+from accelsim.evaluate import offload
 from accelsim.evaluate.resolve import formats_of
 from accelsim.explore.content import digest, format_digest, model_digest, tables_of, written
-from accelsim.explore.design import ABSENT, Column, Design
+from accelsim.explore.costs import ABSENT
+from accelsim.explore.design import Column, Design
 from accelsim.explore.targets import FORMATS, chip_of, target
 from accelsim.graph import routing
 from accelsim.graph.attention import Formats
 from accelsim.graph.routing import Routing
 from accelsim.mapping.gpu.figures import COLUMNS as FIGURES
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.simulation import DEFAULT_GENERATE, hosted
 from accelsim.spec.calibration import Conditions, Residency
 from accelsim.spec.chip import Chip
@@ -32,6 +35,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "batch": 1, "prompt": 2048, "generate": None, "seed": 0, "fidelity": "event", "convention": "corrected",
     "logits": "last", "routing": "uniform", "fuse": True, "streams": "one", "fold": True, "flash": None, "chips": 1,
     "host": None, "library": None, "residency": None, "clock": None, "launch": "graph", "scales": "dynamic",
+    "offload": "none",
     "weights": None, "activations": None, "kv_cache": None,
 }  # fmt: skip
 """What `simulate` takes where a sweep says nothing."""
@@ -58,6 +62,7 @@ class Group:
         figures: dotted figures of the chip, one value per point.
         rows: positions of the points in the design.
         resolved: the formats of the run; None under conventions that have their own.
+        tier: the memory of a host that keeps a part of what a GPU needs.
         tables: the content of the chip, as `tables_of` gives it.
         chip_digest: of them.
     """
@@ -70,6 +75,7 @@ class Group:
     figures: dict[str, npt.NDArray[Any]]
     rows: npt.NDArray[np.intp]
     resolved: Formats | None
+    tier: HostTier | None
     tables: Mapping[str, object]
     chip_digest: str
 
@@ -82,6 +88,7 @@ class Group:
             and request["convention"] == "corrected"
             and request["chips"] == 1
             and request["flash"] is None
+            and self.tier is None
             and isinstance(self.chip, GpuChip)
         )
 
@@ -119,8 +126,9 @@ class Group:
             "request": {
                 key: asdict(value) if isinstance(value, Routing | Residency) else value
                 for key, value in self.request.items()
-                if key not in ("host", "library")  # the content of the chip holds what these name
+                if key not in ("host", "library", "offload")  # chip and tier hold what these name
             },
+            "tier": self.tier and {**asdict(self.tier), "host": ""},
         }
         cut = written(content).split(json.dumps(_MARK))
         marked = sorted(varied)  # tables stand in the text in the order of their names
@@ -272,7 +280,11 @@ def _resolved(
     chip = chip_of(keywords["chip"])
     if changes["chip"]:
         chip = chip.with_(changes["chip"])
-    chip = hosted(chip, request["host"])
+    kept = tuple(name for name in request["offload"].split("+") if name != "none")
+    tier = offload.tier(chip, kept, request["host"])
+    if tier is None:
+        chip = hosted(chip, request["host"])
+    request |= {"host": catalog.chip(request["host"]) if tier else None, "offload": kept}
     _conditions(request, chip)
     formats = {}
     for name in FORMATS:
@@ -302,7 +314,7 @@ def _resolved(
     if sheet not in contents:
         tables = tables_of(*sheet)
         contents[sheet] = (tables, digest(tables))
-    return Group(model, chip, formats, request, sizes, figures, rows, resolved, *contents[sheet])
+    return Group(model, chip, formats, request, sizes, figures, rows, resolved, tier, *contents[sheet])
 
 
 def _conditions(request: dict[str, Any], chip: Chip) -> None:

@@ -16,7 +16,7 @@ from accelsim import catalog
 from accelsim.errors import DescriptionError, Fault, RequestError
 from accelsim.explore.batches import METRICS
 from accelsim.explore.content import digest
-from accelsim.explore.design import Design, expand
+from accelsim.explore.design import Design, expand, scalars
 from accelsim.explore.driver import Driver, Progress
 from accelsim.explore.executor import Executor, InProcess
 from accelsim.explore.groups import Group, groups_of, key_of
@@ -305,6 +305,7 @@ class Sweep:
             wanted[place] = key in retried or (key not in statuses and used[key] == key)
             known += not wanted[place]
         cells = [_json_ready(column.cells().tolist()) for column in self.design.columns]
+        cells += [values.tolist() for values in self.design.costs.values()]
         rows = ([column[place] for column in cells] for place in first.values())
         store.plan(list(first), list(used.values()), rows, self._about())
         return _State(wanted, retried, Progress(len(first), known))
@@ -318,6 +319,8 @@ class Sweep:
         return {
             "name": self.name,
             "axes": [column.name for column in self.design.columns],
+            "costs": list(self.design.costs),
+            "fixed": scalars(spec.fixed),
             "derived": dict(spec.derived),
             "outputs": dict(self.design.outputs),
             "objectives": dict(spec.objectives),
@@ -327,7 +330,8 @@ class Sweep:
     def plan_digest(self) -> str:
         """What tells whether a store's plan is that of this sweep: its points, and what is asked of them."""
         spec = self.spec
-        return digest({"keys": self.keys, "derived": dict(spec.derived), "outputs": dict(self.design.outputs)})
+        asked = {"derived": dict(spec.derived), "outputs": dict(self.design.outputs)}
+        return digest({"keys": self.keys, "costs": {k: v.tolist() for k, v in self.design.costs.items()}, **asked})
 
     def executor(
         self, wanted: Sequence[bool], workers: int | None, cluster: str | None, timeout_s: float | None

@@ -24,9 +24,12 @@ COUNTS: Final[Mapping[str, int]] = {"batch": 1, "prompt": 1, "generate": 0, "see
 """Whole numbers of a request, and the least that each may be."""
 
 FORMATS: Final = ("weights", "activations", "kv_cache")
+OFFLOADS: Final = ("none", "weights", "kv_cache", "weights+kv_cache")
+"""What a GPU may leave with its host."""
+
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "fidelity": FIDELITIES, "convention": CONVENTIONS, "logits": LOGITS, "streams": STREAMS,
-    "clock": CLOCKS, "launch": LAUNCHES, "scales": SCALES,
+    "clock": CLOCKS, "launch": LAUNCHES, "scales": SCALES, "offload": OFFLOADS,
 }  # fmt: skip
 _SWITCHES: Final = ("fuse", "fold", "flash")
 _OTHER: Final = ("routing", "host", "chips", "library", "residency")
