@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accelsim.catalog import chip, model
     from accelsim.errors import AccelsimError
+    from accelsim.explore.pareto import pareto
+    from accelsim.explore.sweep import Sweep, load
     from accelsim.formats import dataformat, quantizer
     from accelsim.numerics.policy import Policy, Stochastic
     from accelsim.results import Run
@@ -26,9 +28,12 @@ __all__ = [
     "Policy",
     "Run",
     "Stochastic",
+    "Sweep",
     "chip",
     "dataformat",
+    "load",
     "model",
+    "pareto",
     "quantizer",
     "simulate",
     "simulate_operator",
@@ -42,9 +47,12 @@ _HOME = {
     "Policy": "numerics.policy",
     "Run": "results",
     "Stochastic": "numerics.policy",
+    "Sweep": "explore.sweep",
     "chip": "catalog",
     "dataformat": "formats",
+    "load": "explore.sweep",
     "model": "catalog",
+    "pareto": "explore.pareto",
     "quantizer": "formats",
     "simulate": "simulation",
     "simulate_operator": "simulation",

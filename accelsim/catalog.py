@@ -8,7 +8,6 @@ folders that the environment variable ACCELSIM_FORMATS names.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -29,9 +28,12 @@ from accelsim.spec.huggingface import read_config, read_model_file
 from accelsim.spec.kinds import FOLDERS, NOUNS, TELLTALE
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
+from accelsim.spec.process import Process
+from accelsim.spec.sweep import SweepSpec
 from accelsim.spec.system import System
 
 R = TypeVar("R", bound=Record)
+Described = Chip | Node | Process | Calibration | Dram | Model | Format | SweepSpec
 
 Kind = kinds.Kind
 KINDS: Final = kinds.KINDS
@@ -83,7 +85,7 @@ def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
     if not isinstance(name, (str, os.PathLike)):
         raise RequestError(f"expected the name of a {NOUNS[kind]} or a path, not {name!r}")
     found = Path(name)
-    if isinstance(name, str) and not _is_path(name):
+    if isinstance(name, str) and not files.is_path(name):
         known = _files(kind)
         if name in known:
             return known[name]
@@ -166,7 +168,7 @@ def format_(source: str | os.PathLike[str] | Format, overrides: Mapping[str, obj
 
 def _format(source: str | os.PathLike[str]) -> Format:
     known = _files("formats")
-    if isinstance(source, str) and not _is_path(source):
+    if isinstance(source, str) and not files.is_path(source):
         if source in known:
             return _cached(known[source], _read_format)
         try:
@@ -186,6 +188,11 @@ def node(source: str | os.PathLike[str] | Node) -> Node:
         DescriptionError: every fault of the file.
     """
     return _cached(path("nodes", source), _read_node) if isinstance(source, (str, os.PathLike)) else source
+
+
+def process(source: str | os.PathLike[str] | Process) -> Process:
+    """A foundry's process by name, path or record; raises as `node` does."""
+    return _cached(path("processes", source), _read_process) if isinstance(source, (str, os.PathLike)) else source
 
 
 def calibration(source: str | os.PathLike[str] | Calibration) -> Calibration:
@@ -215,7 +222,17 @@ def dram(source: str | os.PathLike[str] | Dram, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def check(file: str | os.PathLike[str]) -> Chip | Node | Calibration | Dram | Model | Format:
+def sweep(source: str | os.PathLike[str]) -> SweepSpec:
+    """A sweep by name or path.
+
+    Raises:
+        UnknownNameError: no such sweep.
+        DescriptionError: every fault of the file.
+    """
+    return _cached(path("sweeps", source), _read_sweep)
+
+
+def check(file: str | os.PathLike[str]) -> Described:
     """The record of any description file; its folder or its keys tell what it describes.
 
     Raises:
@@ -226,9 +243,9 @@ def check(file: str | os.PathLike[str]) -> Chip | Node | Calibration | Dram | Mo
     if found.is_dir() and (found / "config.json").is_file():
         found = found / "config.json"
     content = _load(found)
-    readers: dict[Kind, Callable[[File, Path], Chip | Node | Calibration | Dram | Model | Format]] = {
-        "arch": _read_chip, "nodes": _read_node, "calibrations": _read_calibration,
-        "dram": _read_dram, "models": _read_model, "formats": _read_format,
+    readers: dict[Kind, Callable[[File, Path], Described]] = {
+        "arch": _read_chip, "nodes": _read_node, "processes": _read_process, "calibrations": _read_calibration,
+        "dram": _read_dram, "models": _read_model, "formats": _read_format, "sweeps": _read_sweep,
     }  # fmt: skip
     return readers[_recognise(content, found)](content, found)
 
@@ -240,10 +257,10 @@ def find(name: str) -> tuple[Kind, Path]:
         UnknownNameError: nothing has that name.
         DescriptionError: the path is no description.
     """
-    known = {} if _is_path(name) else {other: kind for kind in reversed(KINDS) for other in _files(kind)}
+    known = {} if files.is_path(name) else {other: kind for kind in reversed(KINDS) for other in _files(kind)}
     if name in known:
         return known[name], path(known[name], name)
-    if not _is_path(name) and not Path(name).exists():
+    if not files.is_path(name) and not Path(name).exists():
         raise UnknownNameError("description", name, known, hint="all: accelsim list      own file: path/to/file.toml")
     found = path("models", name)
     return _recognise(_load(found), found), found
@@ -254,30 +271,19 @@ def prose(file: Path) -> str:
     return files.prose(_load(file).text)
 
 
-def _is_path(name: str) -> bool:
-    return Path(name).name != name or Path(name).suffix in (".toml", ".json")
-
-
 def _files(kind: Kind) -> dict[str, Path]:
     """Names of one kind and their files, listed again only after one of the folders has changed."""
     key = (kind, root(), os.environ.get(OWN_FORMATS, "") if kind == "formats" else "")
     stamps, found = _listings.get(key, ({}, {}))
-    if stamps and all(_stamp(folder) == stamp for folder, stamp in stamps.items()):
+    if stamps and all(files.stamp(folder) == stamp for folder, stamp in stamps.items()):
         return found
     found = _listed(kind)
     folders = {root() / FOLDERS[kind][0], *_own_folders(kind)}
     folders |= {inner for folder in folders for inner in folder.glob("**/")}
-    stamps = {folder: _stamp(folder) for folder in folders}
+    stamps = {folder: files.stamp(folder) for folder in folders}
     if max(stamps.values()) < time.time_ns() - _SETTLED_NS:  # a change within the clock's grain would go unseen
         _listings[key] = (stamps, found)
     return found
-
-
-def _stamp(folder: Path) -> int:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return -1
 
 
 def _listed(kind: Kind) -> dict[str, Path]:
@@ -339,8 +345,8 @@ def _recognise(content: File, file: Path) -> Kind:
     best = max(hits, key=lambda kind: hits[kind])
     if not hits[best]:
         problem = (
-            "describes no chip (family, ...), node (feature_nm, ...), calibration (library, ...), DRAM (standard, "
-            "...), model ([config] or a config.json) or format (kind, bits, ...)"
+            "describes no chip (family, ...), node (feature_nm, ...), process (wafer, ...), calibration (library, "
+            "...), DRAM (standard, ...), model ([config] or a config.json), format (kind, bits, ...) or sweep ([axes])"
         )
         raise DescriptionError(content.origin, [Fault("", problem)])
     return best
@@ -382,8 +388,13 @@ def _read_as(record_type: type[R], content: File, file: Path) -> R:
 
 
 _read_node: Final = partial(_read_as, Node)
+_read_process: Final = partial(_read_as, Process)
 _read_calibration: Final = partial(_read_as, Calibration)
 _read_dram: Final = partial(_read_as, Dram)
+
+
+def _read_sweep(content: File, file: Path) -> SweepSpec:
+    return read.validate(SweepSpec, content.raw, origin=content.origin, text=content.text)
 
 
 class _Alias(Sourced):
@@ -425,7 +436,7 @@ def _read_model(content: File, file: Path, overrides: Mapping[str, object] | Non
         config = read.apply(raw, overrides) if overrides else raw
         source = content.origin + _overridden(overrides)
         return read_config(
-            config, name=_model_name(file), source=source, status="assumed" if overrides else "datasheet"
+            config, name=files.model_name(file), source=source, status="assumed" if overrides else "datasheet"
         )
     if overrides and isinstance(raw.get("config"), dict):
         raw["config"] = read.apply(raw["config"], overrides)
@@ -435,9 +446,3 @@ def _read_model(content: File, file: Path, overrides: Mapping[str, object] | Non
 
 def _overridden(overrides: Mapping[str, object] | None) -> str:
     return f"; overridden: {', '.join(overrides)}" if overrides else ""
-
-
-def _model_name(file: Path) -> str:
-    """A name for the model of a config.json: the file's stem, or that of its folder."""
-    name = file.absolute().parent.name if file.stem == "config" else file.stem
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
 from accelsim import catalog
-from accelsim.devices.base import Placing
+from accelsim.devices.base import Offloading, Placing
 from accelsim.devices.families import device_for, resized
 from accelsim.devices.gpu import Gpu
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
+from accelsim.evaluate import offload as offloading
 from accelsim.evaluate.group import grouped
+from accelsim.evaluate.memo import Memo
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
 from accelsim.evaluate.resolve import Name, formats_of, reachable, separate
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
+from accelsim.graph.routing import Routing
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
 from accelsim.spec.calibration import CLOCKS, LAUNCHES, Conditions, Residency
@@ -67,14 +72,16 @@ def simulate(
     streams: str = "one",
     flash: bool | None = None,
     logits: str = "last",
-    routing: str = "uniform",
+    routing: str | Routing = "uniform",
     host: str | None = None,
+    offload: str | Sequence[str] = (),
     library: str | None = None,
     residency: ResidencyWord = None,
     clock: str | None = None,
     launch: str = "graph",
     scales: str = "dynamic",
     progress: outcome.Progress | None = None,
+    memo: Memo | None = None,
     **unknown: object,
 ) -> Run:
     """Prefill and decode of one model on one chip.
@@ -103,8 +110,10 @@ def simulate(
             there, so that independent kernels share the chip (event fidelity).
         flash: with convention "llm-viewer", that tool's FlashAttention switch.
         logits: positions that lm_head covers in prefill: "last" or "all".
-        routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
-        host: for a system of memories that compute, another chip beside them than the system names.
+        routing: popularity of experts: "uniform", "zipf:EXPONENT", a JSON file or a record; ":drawn" draws loads.
+        host: for a system of memories that compute, another chip beside them than the system names; for a GPU, whose
+            memory keeps what `offload` names.
+        offload: of a GPU, what lies with the host and is fetched for each use: "weights", "kv_cache" or both.
         library: on GPUs, whose kernels run, such as "trtllm-1.3"; the default of the chip if not given.
         residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
             or one of these for each of weights, activations and output.
@@ -114,6 +123,7 @@ def simulate(
         scales: on GPUs, of activations that are narrower than what operators exchange: "dynamic" takes a pass that
             finds them before every product, "static" knows them beforehand, and operators write the narrow format.
         progress: called during the run.
+        memo: graphs and mapped kernels that earlier runs have left for this one.
         unknown: refused, with the nearest keyword.
 
     Returns:
@@ -129,7 +139,10 @@ def simulate(
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
     _choice("scales", scales, SCALES)
-    the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
+    the_model, chip = catalog.model(model), catalog.chip(on, overrides)
+    tier = offloading.tier(chip, offload, host)
+    if tier is None:
+        chip = hosted(chip, host)
     conditions = conditions_of(chip if fidelity == "event" else None, library, residency, clock, launch)
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
@@ -137,6 +150,10 @@ def simulate(
     if chips != "auto":
         _whole("chips", chips, 1)
     if convention == "llm-viewer":
+        if tier:
+            raise RequestError(
+                "offload: convention llm-viewer has no host; overrides={'memory.bandwidth': ...} is its way"
+            )
         from accelsim.evaluate import viewer
 
         return viewer.run(
@@ -169,29 +186,25 @@ def simulate(
         fidelity=fidelity,
         convention=convention,
         logits=logits,
-        routing=routing,
+        routing=routing if isinstance(routing, str) else "weights",
         fuse=fuse,
         streams=streams,
         fold=fold,
         seed=seed,
+        offload="+".join(tier.keeps) if tier else "none",
+        host=tier.host if tier else "none",
         library=conditions.library or "default",
         residency=conditions.residency.label,
         clock=conditions.clock,
         launch=conditions.launch,
         scales=scales,
     )
-    work = Work(
-        the_model,
-        formats,
-        batch,
-        prompt,
-        length,
-        logits,
-        routing_.parse(routing, seed),
-        fuse,
-        scales if separate(chip) else None,
-    )
-    return _run(request, work, chip, formats, chips, warnings, conditions, progress=progress)
+    picked = routing_.parse(routing, seed) if isinstance(routing, str) else routing
+    passes = scales if separate(chip) else None
+    work = Work(the_model, formats, batch, prompt, length, logits, picked, fuse, passes)
+    if memo is not None:
+        work = memo.work(work)
+    return _run(request, work, chip, formats, chips, warnings, conditions, tier=tier, progress=progress, memo=memo)
 
 
 def simulate_operator(
@@ -314,27 +327,39 @@ def _run(
     warnings: tuple[str, ...],
     conditions: Conditions,
     *,
+    tier: HostTier | None = None,
     progress: outcome.Progress | None = None,
+    memo: Memo | None = None,
 ) -> Run:
     devices = 1
-    shared = grouped(work, chip, chips)
+    shared = grouped(work, chip, chips, offloads=tier is not None)
     if isinstance(shared, Infeasible):
         return outcome.infeasible(request, shared, [], warnings)
     if isinstance(chip, GpuChip):
         (work, devices), chips = shared, 1
         if devices > 1:
+            work = memo.work(work) if memo is not None and isinstance(work, Work) else work
             request = replace(request, chip=f"{chip.name}@{devices}")
     ahead = horizon(work)
     sized = resized(chip, chips, work.prefill(), ahead)
     if isinstance(sized, Infeasible):
         return outcome.infeasible(request, sized, [], warnings)
     bits = {form.name: form.bits for form in reachable(sized, formats)}
-    device = device_for(
-        sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name, conditions=conditions,
-        devices=devices,
+    make = partial(
+        device_for, sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name,
+        conditions=conditions, devices=devices, host=tier,
     )  # fmt: skip
+    if memo is not None and isinstance(work, Work):
+        key = (sized, tuple(bits.items()), request.streams, formats.weights.name, conditions, devices, tier)
+        device = memo.device(key, work, make)
+    else:
+        device = make()
     note = device.note if isinstance(device, Gpu) else CALIBRATION.get(device.family, UNCALIBRATED)
     used = memory.rows(work, device)
+    if isinstance(device, Offloading):
+        warnings = (*warnings, offloading.told(tier)) if tier else warnings
+        if failure := memory.host_misfit(work, device):
+            return outcome.infeasible(request, failure, used, warnings)
     if isinstance(device, Placing):
         failure = device.misfit(work.prefill())
         used = [{**row, "fits": row["fits"] and not failure} for row in used]
@@ -381,7 +406,9 @@ def hosted(chip: Chip, host: str | None) -> Chip:
     if host is None:
         return chip
     if not isinstance(chip, System):
-        raise RequestError(f"host = {host!r}: {chip.name} has none; systems of memories that compute do")
+        raise RequestError(
+            f"host = {host!r}: {chip.name} has none; systems of memories that compute do, and GPUs that offload to one"
+        )
     return chip.with_({"host": host})
 
 

@@ -3,13 +3,16 @@
 In a page, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that command prints, and
 what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file. `formats_page.py` makes the table
 of number formats, `surfaces.py` the sampled bandwidths of the chips' memories. Behind `<!-- picture: accelsim ... -->`
-stands the picture that the command makes with `--plot`.
+stands the picture that the command makes with `--plot`, and between `<!-- experiment: NAME -->` and
+`<!-- /experiment -->` what `sweeps/survey/NAME.py` finds and draws.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO = re.compile(r"(<!-- demo:.*?-->\n```text\n).*?(```\n<!-- /demo -->)", re.S)
 OUTPUT = re.compile(r"(<!-- output: accelsim (.*?) -->\n```text\n).*?(```\n<!-- /output -->)", re.S)
 PICTURE = re.compile(r"<!-- picture: accelsim (.*?) -->\n!\[[^\]]*\]\((\S+)\)")
+EXPERIMENT = re.compile(r"(<!-- experiment: (\S+) -->\n).*?(\n<!-- /experiment -->)", re.S)
 EMBEDDED = re.compile(r"(<!-- example: (\S+) -->\n).*?(<!-- /example -->)", re.S)
 
 
@@ -45,6 +49,25 @@ def pictures(page: Path) -> None:
         _output("-m", "accelsim", *command.split(), "--plot", str(page.parent / name))
 
 
+def experiments(page: Path) -> None:
+    """Runs the experiments that a page shows, keeps their pictures and writes what they found into it."""
+    sys.path.insert(0, str(ROOT / "sweeps" / "survey"))
+    experiment = importlib.import_module("experiment")
+
+    def fresh(found: re.Match[str]) -> str:
+        name = f"survey-{found[2]}"
+        with tempfile.TemporaryDirectory() as folder:
+            module = importlib.import_module(found[2])
+            rows = experiment.write(module, name, Path(folder))
+            shutil.copy(Path(folder) / f"{name}.png", page.parent / "pictures")
+        return found[1] + str(experiment.block(name, experiment.title(module), rows)) + found[3]
+
+    text = page.read_text("utf-8")
+    made = EXPERIMENT.sub(fresh, text)
+    if made != text:
+        page.write_text(made, encoding="utf-8")
+
+
 def main() -> None:
     """Runs the examples, the demo and the commands in the pages, each in an empty folder; keeps what they print."""
     _output(str(ROOT / "docs" / "surfaces.py"))
@@ -54,6 +77,7 @@ def main() -> None:
     for page in sorted((ROOT / "docs").glob("*.md")):
         page.write_text(embedded(page.read_text("utf-8")), encoding="utf-8")
         pictures(page)
+        experiments(page)
     readme = ROOT / "README.md"
     demo = _output("-m", "accelsim", "demo").rstrip() + "\n"
     readme.write_text(DEMO.sub(lambda found: found[1] + demo + found[2], readme.read_text("utf-8")), encoding="utf-8")

@@ -15,21 +15,20 @@ if TYPE_CHECKING:
     from accelsim.catalog import Kind
 
 _TITLES: dict[str, str] = {
-    "arch": "chips", "nodes": "process nodes", "calibrations": "constants of kernels", "dram": "DRAM",
-    "models": "models", "formats": "formats",
-    "sweeps": "sweeps",
+    "arch": "chips", "nodes": "process nodes", "processes": "processes", "calibrations": "constants of kernels",
+    "dram": "DRAM", "models": "models", "formats": "formats", "sweeps": "sweeps",
 }  # fmt: skip
 
 
 @app.command("list")
 def list_(
     kind: Annotated[
-        Literal["arch", "nodes", "calibrations", "dram", "models", "formats", "sweeps"] | None,
+        Literal["arch", "nodes", "processes", "calibrations", "dram", "models", "formats", "sweeps"] | None,
         typer.Argument(help="What to list; everything by default."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the chips, process nodes, constants of kernels, DRAM, models, formats and sweeps that are described."""
+    """List the chips, nodes, processes, constants of kernels, DRAM, models, formats and sweeps that are described."""
     from accelsim import catalog
     from accelsim.cli import render
 
@@ -61,7 +60,7 @@ def show(
 ) -> None:
     """Show a description: its prose, every figure with unit, source and status, and what follows from them."""
     from accelsim import catalog
-    from accelsim.cli import render
+    from accelsim.cli import render, sweep_lines
 
     kind, path = catalog.find(name)
     changed = overrides(set_)
@@ -71,18 +70,20 @@ def show(
         document, parts = render.chip(chip)
     elif kind == "models":
         document, parts = render.model(catalog.model(path, changed))
-    elif changed and kind in ("sweeps", "nodes", "calibrations"):
+    elif changed and kind in ("sweeps", "nodes", "processes", "calibrations"):
         raise RequestError(f"--set changes chips, DRAM, models and formats, not {kind}")
     elif kind == "dram":
         document, parts = render.dram(catalog.dram(path, changed))
     elif kind == "calibrations":
-        document, parts = render.calibration(catalog.calibration(path))
+        document, parts = render.plain(catalog.calibration(path))
     elif kind == "nodes":
-        document, parts = render.node(catalog.node(path))
+        document, parts = render.plain(catalog.node(path))
+    elif kind == "processes":
+        document, parts = render.plain(catalog.process(path))
     elif kind == "formats":
         document, parts = render.format_(catalog.format_(path, changed))
     else:
-        document, parts = {"name": path.stem}, []
+        document, parts = sweep_lines.described(catalog.sweep(path), path.stem)
     if as_json:
         print_json("show", {"kind": kind, "path": str(path), "prose": prose, **document})
         return

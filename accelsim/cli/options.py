@@ -40,7 +40,7 @@ OnOption = Annotated[
 HostOption = Annotated[
     str | None,
     typer.Option(
-        "--host", metavar="CHIP", help="Beside memories that compute, another host than the system names.",
+        "--host", metavar="CHIP", help="The host beside memories that compute, or that keeps what --offload names.",
         autocompletion=names("arch"), show_default=False,
     ),
 ]  # fmt: skip
@@ -76,6 +76,12 @@ RoutingOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Of everything drawn.")]
 UnfusedOption = Annotated[
     bool, typer.Option("--unfused", help="No merged projections, attention or element-wise chains.")
+]
+OffloadOption = Annotated[
+    list[str],
+    typer.Option(
+        "--offload", metavar="weights|kv_cache", help="What a GPU leaves in the memory of its --host; may be repeated."
+    ),
 ]
 StreamsOption = Annotated[
     str,

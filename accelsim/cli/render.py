@@ -25,6 +25,8 @@ from accelsim.spec.ipu import IpuPart
 from accelsim.spec.llm_viewer import LlmViewerChip
 from accelsim.spec.model import Attention, Layer, Model, Moe
 from accelsim.spec.node import Node
+from accelsim.spec.process import Process
+from accelsim.spec.sweep import SweepSpec
 from accelsim.spec.system import System
 from accelsim.spec.tsp import TspPart
 
@@ -44,6 +46,10 @@ _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
         ("name", "name", ""), ("feature_nm", "nm", ""), ("int8_mac_j", "int8 multiply, int32 add", "J/op"),
         ("fp16_mac_j", "fp16 multiply, fp32 add", "J/op"), ("full_adder_m2", "full adder", "um2"),
         ("status", "status", ""),
+    ),
+    "processes": (
+        ("name", "name", ""), ("density", "MTr/mm2", ""), ("cell_m2", "SRAM cell", "um2"),
+        ("price_usd", "wafer, $", ""), ("defects", "defects/cm2", ""), ("status", "status", ""),
     ),
     "calibrations": (
         ("name", "name", ""), ("chip", "chip", ""), ("library", "library", ""), ("rows", "rows", ""),
@@ -75,6 +81,8 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
         return _chip_row(catalog.chip(name))
     if kind == "nodes":
         return _node_row(catalog.node(name))
+    if kind == "processes":
+        return _process_row(catalog.process(name))
     if kind == "calibrations":
         return _calibration_row(catalog.calibration(name))
     if kind == "dram":
@@ -84,8 +92,9 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
     if kind == "formats":
         record = catalog.format_(name)
         return {key: getattr(record, key) for key, _, _ in _COLUMNS[kind]}
-    question = catalog.prose(catalog.path(kind, name)).partition("\n")[0]
-    return {"name": name, "question": question}
+    spec = catalog.sweep(name)
+    first = catalog.prose(catalog.path(kind, name)).partition("\n")[0]
+    return {"name": name, "question": spec.question.text if spec.question else first}
 
 
 def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
@@ -99,8 +108,10 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     return result
 
 
-def one_line(record: Chip | Node | Calibration | Dram | Model | Format) -> str:
+def one_line(record: catalog.Described) -> str:
     """What a record is, for `check`."""
+    if isinstance(record, SweepSpec):
+        return f"sweep over {', '.join(record.axes)}"
     if isinstance(record, GpuChip):
         row = _chip_row(record)
         peak, bandwidth = _cell(row["peak_flops_per_s"], "FLOP/s"), _cell(row["bandwidth_bytes_per_s"], "B/s")
@@ -112,6 +123,8 @@ def one_line(record: Chip | Node | Calibration | Dram | Model | Format) -> str:
         return f"system {record.name}: {_what(record)}"
     if isinstance(record, Model):
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
+    if isinstance(record, Process):
+        return f"process {record.name}: {record.logic.density_mtr_per_mm2:g} MTr/mm2"
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
     if isinstance(record, Calibration):
@@ -167,13 +180,8 @@ def _achieved(record: GpuChip) -> tuple[dict[str, Any] | None, list[RenderableTy
     return {**found, "bytes_per_s": rates}, [achieved, about]
 
 
-def node(record: Node) -> Shown:
-    """A process node: every figure."""
-    return _described(record)
-
-
-def calibration(record: Calibration) -> Shown:
-    """Constants of kernels: every figure."""
+def plain(record: Node | Process | Calibration) -> Shown:
+    """Every figure of what nothing more follows from."""
     return _described(record)
 
 
@@ -332,6 +340,17 @@ def _node_row(record: Node) -> dict[str, Any]:
         "fp16_mac_j": mac("fp16", "fp32"),
         "full_adder_m2": record.cells.full_adder_m2,
         "status": record.status,
+    }
+
+
+def _process_row(record: Process) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "density": record.logic.density_mtr_per_mm2,
+        "cell_m2": record.sram.cell_m2,
+        "price_usd": record.wafer.price_usd,
+        "defects": record.wafer.defects_per_cm2,
+        "status": record.logic.status,
     }
 
 

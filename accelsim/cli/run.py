@@ -25,6 +25,7 @@ from accelsim.cli.options import (
     LibraryOption,
     LogitsOption,
     ModelArgument,
+    OffloadOption,
     OnOption,
     PlotKindOption,
     PlotOption,
@@ -53,6 +54,7 @@ def run(
     *,
     on: OnOption,
     host: HostOption = None,
+    offload: OffloadOption = [],  # noqa: B006 - typer copies it
     batch: BatchOption = 1,
     prompt: PromptOption = 2048,
     generate: GenerateOption = None,
@@ -92,6 +94,7 @@ def run(
         on,
         set_,
         host=host,
+        offload=tuple(offload),
         batch=batch,
         prompt=prompt,
         generate=generate,
@@ -140,7 +143,9 @@ def simulated(model: str, on: str, set_: list[str], **request: Any) -> tuple[Run
     from accelsim.cli.progress import progress
     from accelsim.simulation import hosted, simulate
 
-    chip = hosted(catalog.chip(on, overrides(set_)), request.pop("host", None))
+    chip = catalog.chip(on, overrides(set_))
+    if not request.get("offload"):
+        chip = hosted(chip, request.pop("host", None))
     since = time.perf_counter()
     with progress() as report:
         found = simulate(model, chip, progress=report, **request)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from accelsim.cli.common import JsonOption, app, console, print_json, say
 
 if TYPE_CHECKING:
-    from accelsim.validation import gpu, pim, published
+    from accelsim.validation import area, gpu, pim, published
 
 
-Family = Literal["gpu", "pim", "ipu", "fpga", "tsp"]
+Family = Literal["gpu", "pim", "ipu", "fpga", "tsp", "area"]
 
 
 @app.command()
@@ -45,13 +45,13 @@ def validate(
     found = {name: import_module(f"accelsim.validation.{name}").rows() for name in families}
     if as_json:
         documents = [
-            {"family": name, **(_cycles_document if name == "pim" else _document)(row)}
+            {"family": name, **_SHAPES.get(name, (_document, _table))[0](row)}
             for name, rows in found.items()
             for row in rows
         ]
         print_json("validate", {"family": family or "all", "rows": documents})
         return
-    printed = [(_cycles_table if name == "pim" else _table)(rows) for name, rows in found.items()]
+    printed = [_SHAPES.get(name, (_document, _table))[1](rows) for name, rows in found.items()]
     titles = [f"{name}\n" if family is None else "" for name in families]
     console().print("\n\n".join(title + table for title, table in zip(titles, printed, strict=True)))
 
@@ -147,3 +147,28 @@ def _table(found: tuple[published.Row, ...]) -> str:
             f"{case.role:<8} {asked:<8} {case.what}"
         )
     return "\n".join(lines)
+
+
+def _area_document(row: area.Row) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {**asdict(row), "error": row.error, "met": row.met}
+
+
+def _area_table(found: tuple[area.Row, ...]) -> str:
+    lines = [f"{'die':<10} {'part':<18} {'published':>10} {'ours':>10} {'error':>8}  {'role':<8} asked"]
+    for row in found:
+        published = "-" if row.published_mm2 is None else f"{row.published_mm2:.1f} mm2"
+        error = "-" if row.error is None else f"{100 * row.error:+.1f} %"
+        asked = "-" if row.within is None else f"{100 * row.within:.3g} %" + ("" if row.met else " no")
+        lines.append(
+            f"{row.die:<10} {row.part:<18} {published:>10} {row.ours_mm2:>6.1f} mm2 {error:>8}  {row.role:<8} {asked}"
+        )
+    return "\n".join(lines)
+
+
+_SHAPES: dict[str, tuple[Any, Any]] = {
+    "pim": (_cycles_document, _cycles_table),
+    "area": (_area_document, _area_table),
+}
+"""Family -> document and table of its rows; those of whole runs for all others."""

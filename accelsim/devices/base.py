@@ -54,6 +54,19 @@ class Padding(Protocol):
 
 
 @runtime_checkable
+class Offloading(Protocol):
+    """A device that keeps some tensors in the memory of its host."""
+
+    def resident_bytes(self, graph: Graph, weights: Number, cache: Number) -> tuple[Number, Number]:
+        """Bytes of weights and of KV cache that stay in device memory, of all that there are."""
+        ...
+
+    def host_misfit(self, weights: float, cache: float) -> Infeasible | None:
+        """Why the host cannot keep its share, or None."""
+        ...
+
+
+@runtime_checkable
 class Placing(Protocol):
     """A device that lays a model out over several memories, so that more counts than the sum of their bytes."""
 

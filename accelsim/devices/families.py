@@ -13,6 +13,7 @@ from accelsim.devices.base import Device
 from accelsim.errors import RequestError
 from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.horizon import Horizon
 from accelsim.spec.aim import AimPart
 from accelsim.spec.calibration import Conditions
@@ -67,6 +68,7 @@ def device_for(
     weights: str | None = None,
     conditions: Conditions | None = None,
     devices: int = 1,
+    host: HostTier | None = None,
 ) -> Device:
     """The device of a chip's description.
 
@@ -79,11 +81,16 @@ def device_for(
         weights: format of the weights, in which parts compute whose arithmetic is software.
         conditions: library, residency and clock of the kernels of a GPU.
         devices: GPUs that share every operator.
+        host: where a GPU keeps some of its tensors.
 
     Raises:
         RequestError: a description of a family that has no device, or that takes no columns or conditions.
     """
     if isinstance(chip, GpuChip):
+        if host:
+            from accelsim.devices.gpu_offload import OffloadingGpu
+
+            return OffloadingGpu(chip, host, bits, columns, streams, conditions)
         from accelsim.devices.gpu import Gpu
 
         return Gpu(chip, bits, columns, streams, conditions, devices)

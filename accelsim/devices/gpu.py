@@ -13,6 +13,7 @@ from accelsim.graph.parallel import copied_bytes, share
 from accelsim.mapping.gpu.figures import GpuFigures
 from accelsim.mapping.gpu.library import ATTENTION, CALIBRATED, COLLECTIVE, ROWS
 from accelsim.mapping.gpu.memory import FIGURE, port
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.gpu.pairs import event_of
 from accelsim.mapping.gpu.plan import GpuMapper
 from accelsim.mapping.gpu.power import SERVES, flop_j, known, parted, supply
@@ -37,6 +38,7 @@ class Gpu:
         streams: as in `accelsim.mapping.gpu.plan.GpuMapper`.
         conditions: library, residency and clock of the kernels.
         devices: equal GPUs that share every operator.
+        host: as there; `accelsim.devices.gpu_offload` has the device that goes with it.
     """
 
     def __init__(
@@ -47,11 +49,12 @@ class Gpu:
         streams: str = "one",
         conditions: Conditions | None = None,
         devices: int = 1,
+        host: HostTier | None = None,
     ) -> None:
         self.chip, self.devices = chip, devices
         self.family: str = chip.family
         self.figures = GpuFigures(chip, columns or {})
-        self._mapper = GpuMapper(chip, bits, streams, conditions, devices)
+        self._mapper = GpuMapper(chip, bits, streams, conditions, devices, host)
         self._tensor = {event_of(row): row for row in chip.peak}
         self._drawn = supply(chip).drawn
 

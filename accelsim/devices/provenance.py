@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from accelsim.spec.base import STATUSES, Description
-from accelsim.spec.device import Figures
+from accelsim.spec.figures import Figures
 
 
 def constant(description: Description, path: str) -> list[tuple[str, str, str]]:

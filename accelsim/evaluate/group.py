@@ -15,13 +15,14 @@ from accelsim.spec.device import GpuChip
 from accelsim.spec.infeasible import Infeasible
 
 
-def grouped(work: Passes, chip: Chip, chips: int | str) -> tuple[Passes, int] | Infeasible:
+def grouped(work: Passes, chip: Chip, chips: int | str, offloads: bool = False) -> tuple[Passes, int] | Infeasible:
     """The work as so many GPUs share it, and their number; other families group their chips themselves.
 
     Args:
         work: as one GPU would do it; a collective says itself how many take part.
         chip: each of them.
         chips: a number, or "auto" for as few as hold the model.
+        offloads: whether it keeps some tensors with a host, as one GPU can.
     """
     if not isinstance(chip, GpuChip):
         if isinstance(work, Single) and work.op.kind in COLLECTIVE_KINDS - {Kind.ALL_REDUCE}:
@@ -38,8 +39,13 @@ def grouped(work: Passes, chip: Chip, chips: int | str) -> tuple[Passes, int] | 
                 set_by=("chips", "devices"), levers=(f"chips = {devices}",),
             )  # fmt: skip
         return work, devices
-    if chips == 1:
+    if chips == 1 or (offloads and chips == "auto"):
         return work, 1
+    if offloads:
+        return Infeasible(
+            "unsupported", f"{chips} chips of {chip.name} with a host that keeps tensors of theirs",
+            set_by=("chips", "offload"), levers=("chips = 1", "no offload"),
+        )  # fmt: skip
     if not isinstance(work, Work):
         if chips == "auto":
             return work, 1

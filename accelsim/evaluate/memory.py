@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final
 
 from accelsim import catalog
-from accelsim.devices.base import Device, Padding
+from accelsim.devices.base import Device, Offloading, Padding
 from accelsim.evaluate.phases import Passes, Work
 from accelsim.results import Rows
 from accelsim.spec.infeasible import Infeasible
@@ -28,6 +28,8 @@ def rows(work: Passes, device: Device) -> Rows:
         weights, cache, held = (float(value) for value in work.footprint(phase, graph))
         more_weights, more_cache = device.padding_bytes(graph) if isinstance(device, Padding) else (0.0, 0.0)
         weights, cache = weights + more_weights, cache + more_cache
+        if isinstance(device, Offloading):
+            weights, cache = map(float, device.resident_bytes(graph, weights, cache))
         peak = weights + cache + held
         result.append(
             {
@@ -43,24 +45,36 @@ def rows(work: Passes, device: Device) -> Rows:
     return result
 
 
+def host_misfit(work: Passes, device: Offloading) -> Infeasible | None:
+    """Why the host cannot keep what the device does not, at the longest context, or None."""
+    more = int(work.generate) > 1
+    graph = work.decode(int(work.generate) - 1) if more else work.prefill()
+    weights, cache, _ = (float(value) for value in work.footprint("decode" if more else work.first, graph))
+    return device.host_misfit(weights, cache)
+
+
 def does_not_fit(work: Passes, used: Rows, capacity: float, chip: str) -> Infeasible | None:
     """None where the run fits; else the demand, the bound and what would make it fit."""
     worst = max(used, key=lambda row: row["peak_bytes"])
     if worst["fits"]:
         return None
     weights, cache, held = worst["weights_bytes"], worst["kv_cache_bytes"], worst["activations_bytes"]
-    missing = worst["peak_bytes"] - capacity
     return Infeasible(
         kind="capacity",
-        reason=(
-            f"{show(weights, 'B')} of weights, {show(cache, 'B')} of KV cache and {show(held, 'B')} of activations "
-            f"do not fit {show(capacity, 'B')} of {chip} memory: {show(missing, 'B')} too much"
-        ),
+        reason=too_much(weights, cache, held, capacity, chip),
         demand=worst["peak_bytes"],
         bound=capacity,
         unit="B",
         set_by=("model", "weights", "kv_cache", "batch", "prompt", "generate", "memory.capacity"),
         levers=tuple(_levers(work, weights, cache, held, capacity)),
+    )
+
+
+def too_much(weights: float, cache: float, held: float, capacity: float, chip: str) -> str:
+    """The sentence that says what does not fit, all in bytes."""
+    return (
+        f"{show(weights, 'B')} of weights, {show(cache, 'B')} of KV cache and {show(held, 'B')} of activations do not "
+        f"fit {show(capacity, 'B')} of {chip} memory: {show(weights + cache + held - capacity, 'B')} too much"
     )
 
 

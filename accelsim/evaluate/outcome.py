@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
-from accelsim.devices.base import Device
+from accelsim.devices.base import Device, Offloading
 from accelsim.energy import COMPONENTS, by_component_j
 from accelsim.engine.runner import Runner
 from accelsim.evaluate import event as events_
 from accelsim.evaluate import roofline as closed
-from accelsim.evaluate.phases import Passes
+from accelsim.evaluate.phases import Passes, Work
 from accelsim.evaluate.summary import PhaseTotals, summarise
 from accelsim.graph.numbers import maximum
 from accelsim.results import COLUMNS, Rows, Run, Tables
@@ -25,8 +26,11 @@ Progress = Callable[[str, int, int], None]
 
 NAN = float("nan")
 
-OVER_LIMIT = "above the board limit"
+OVER_LIMIT: Final = "above the board limit"
 """In the warning of a run whose average power is."""
+
+COLUMNAR: Final = frozenset({"gpu", "cpu"})
+"""Families whose closed form takes columns of design points, figures of the chip included."""
 
 
 def infeasible(request: Request, why: Infeasible, used: Rows, warnings: tuple[str, ...]) -> Run:
@@ -85,6 +89,8 @@ def roofline(
     request: Request, work: Passes, device: Device, used: Rows, warnings: tuple[str, ...], progress: Progress | None
 ) -> Run:
     """Prices the phases in closed form: the vectorised evaluation with a single point."""
+    if isinstance(work, Work) and device.family in COLUMNAR:
+        work = column_of_one(work)
     totals = closed.evaluate(work, device, 1)
     if isinstance(totals, Infeasible):
         return infeasible(request, totals, used, warnings)
@@ -114,6 +120,12 @@ def roofline(
     return Run(request, summary, tables, None, (*warnings, *notes), roofs=roofs)
 
 
+def column_of_one(work: Work) -> Work:
+    """The work as one design point of many: every digit is then that of a sweep, also where integers outgrow floats."""
+    batch, prompt, generate = (np.full((1, 1), float(size)) for size in (work.batch, work.prompt, work.generate))
+    return replace(work, batch=batch, prompt=prompt, generate=generate)
+
+
 def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device) -> list[PhaseTotals]:
     """Closed-form phases with energy and memory, a column per figure."""
     result = []
@@ -121,6 +133,7 @@ def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device)
         length = total.steps.shape
         graph = work.prefill() if total.name == work.first else work.decode(maximum(work.generate - 1, 1))
         weights, cache, held = work.footprint(total.name, graph)
+        here = device.resident_bytes(graph, weights, cache) if isinstance(device, Offloading) else (weights, cache)
         moved = total.moved()
         result.append(
             PhaseTotals(
@@ -129,10 +142,10 @@ def closed_totals(totals: list[closed.PhaseTotal], work: Passes, device: Device)
                 time_s=total.time_s,
                 flops=total.flops,
                 bytes=moved,
-                dram_bytes=moved,
+                dram_bytes=moved + sum(closed.copied(row, device) for row in total.operators.values()),
                 energy_j={k: _column(v, length) for k, v in _energy(total.events, total.time_s, device).items()},
-                weights_bytes=_column(weights, length),
-                peak_memory_bytes=_column(weights + cache + held, length),
+                weights_bytes=_column(here[0], length),
+                peak_memory_bytes=_column(here[0] + here[1] + held, length),
             )
         )
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from accelsim.graph.operator import Block, Graph, Operator, Tensor
 from accelsim.graph.parallel import tensor_parallel
 from accelsim.graph.routing import Routing
 from accelsim.spec.model import Model
+
+KEPT_STEPS: Final = 64
+"""Up to so many generated tokens, the graphs of decode steps are kept for another run of the same work."""
 
 
 class Passes(Protocol):
@@ -111,7 +114,18 @@ class Work:
         return self._finished(graph)
 
     def decode(self, step: Number) -> Graph:
-        """Decode step `step`, from 1."""
+        """Decode step `step`, from 1; the last one is kept, since capacity and every run of this work ask for it."""
+        if not isinstance(step, int) or step != self.generate - 1:
+            return self._decode(step)
+        if "last" not in self._kept:
+            self._kept["last"] = self._decode(step)
+        return self._kept["last"]
+
+    @cached_property
+    def _kept(self) -> dict[str, Graph]:
+        return {}
+
+    def _decode(self, step: Number) -> Graph:
         graph = build.decode(
             self.model, batch=self.batch, prompt=self.prompt, step=step, formats=self._between, routing=self.routing
         )
@@ -121,8 +135,15 @@ class Work:
         """All decode steps in order.
 
         The graph is built once with all steps as arrays; what does not depend on the step is the same
-        object every time.
+        object every time. A few steps are kept: work that is run again then meets the operators that are mapped.
         """
+        return self._passes() if self.generate > KEPT_STEPS else iter(self._all_passes)
+
+    @cached_property
+    def _all_passes(self) -> tuple[Graph, ...]:
+        return tuple(self._passes())
+
+    def _passes(self) -> Iterator[Graph]:
         steps = np.arange(1, int(self.generate), dtype=np.int64)
         if not steps.size:
             return

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelsim.devices.base import Device, Priced
+from accelsim.devices.base import Device, Offloading, Priced
 from accelsim.energy import by_resource_j, total_j
 from accelsim.evaluate.event import empty_row, finish
 from accelsim.evaluate.phases import Passes
@@ -114,7 +114,8 @@ def _add(phase: PhaseTotal, graph: Graph, device: Device, weight: Column, points
     def total(value: Any) -> Column:
         array = np.asarray(value, dtype=float)
         if array.ndim == 2 and array.shape[1] > 1:
-            summed: Column = (array * weight).sum(axis=1)
+            # one step after the other: the steps that other points run beyond this one's then change no digit of it
+            summed: Column = np.add.accumulate(array * weight, axis=1)[:, -1]
             spread: Column = np.broadcast_to(summed, (points,))
             return spread
         every: Column = runs * np.broadcast_to(array.reshape(-1) if array.ndim else array, (points,))
@@ -142,6 +143,13 @@ def _add(phase: PhaseTotal, graph: Graph, device: Device, weight: Column, points
     return None
 
 
+def copied(total: OperatorTotal, device: Device) -> Column:
+    """Bytes that an operator's tensors take into and out of device memory on their way from and to a host."""
+    if not isinstance(device, Offloading):
+        return np.zeros_like(total.count)
+    return np.asarray(total.terms["link"] * device.resources[device.roofline_resources["link"]].rate)
+
+
 def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
     """Rows of one point, as event mode gives them."""
     status = device.status(device.roofline_constants)
@@ -155,7 +163,7 @@ def operator_rows(phase: PhaseTotal, device: Device, point: int = 0) -> Rows:
         for column, role in (("weight_bytes", "weight"), ("kv_bytes", "kv_cache"), ("activation_bytes", "activation")):
             row[column] += float(total.bytes[role][point])
         row["bytes"] += float(total.bytes["all"][point])
-        row["dram_bytes"] += float(total.bytes["all"][point])
+        row["dram_bytes"] += float((total.bytes["all"] + copied(total, device))[point])
         row["time_s"] += float(total.time_s[point])
         mine = terms.setdefault(key, {})
         for bound, seconds in total.terms.items():

@@ -153,6 +153,7 @@ def parse(text: str, seed: int = 0) -> Routing:
         RequestError: none of these, or a file that holds something else.
     """
     name, drawn = (text[: -len(":drawn")], True) if text.endswith(":drawn") else (text, False)
+    seed = seed if drawn else 0  # what draws nothing is the same work for any seed
     if name == "uniform":
         return Routing(drawn=drawn, seed=seed)
     if name.startswith("zipf:"):

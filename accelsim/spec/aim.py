@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from accelsim.spec.base import Count, Description, EnergyPerByte, Name, Power, Size, Time, powers_of_two
-from accelsim.spec.device import Figures
+from accelsim.spec.figures import Figures
 from accelsim.spec.published import Published
 from accelsim.units import PS_PER_S
 

@@ -7,13 +7,11 @@ An AMD compute unit and the core of a CPU are called SM here as well. `arch/READ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
-from accelsim.errors import did_you_mean
 from accelsim.spec.base import (
-    STATUSES,
     Bandwidth,
     BytesPerClock,
     Count,
@@ -29,10 +27,11 @@ from accelsim.spec.base import (
     Record,
     Size,
     Sourced,
-    Status,
     Time,
 )
+from accelsim.spec.die import Die
 from accelsim.spec.dram import Refresh
+from accelsim.spec.figures import Figures
 
 Sparsity = Literal["dense", "2:4"]
 
@@ -40,39 +39,6 @@ _PAIR = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems"
 Operands = Annotated[
     tuple[str, str], WithJsonSchema({"anyOf": [_PAIR, {"type": "array", "items": _PAIR, "minItems": 1}]})
 ]
-
-
-class Figures(Sourced):
-    """A table of figures that are not all equally well known.
-
-    `status` is that of the best known ones; `measured`, `derived` and `assumed` list the keys below it.
-    """
-
-    measured: tuple[str, ...] = ()
-    derived: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
-
-    def status_of(self, key: str) -> Status:
-        """How far one figure can be trusted, never better than its table; `key` is spelt as in the file."""
-        lists: dict[Status, tuple[str, ...]] = {
-            "measured": self.measured,
-            "derived": self.derived,
-            "assumed": self.assumed,
-        }
-        named = [status for status, keys in lists.items() if key in keys]
-        return max([self.status, *named], key=STATUSES.index)
-
-    @model_validator(mode="after")
-    def _keys_exist(self) -> Self:
-        fields = type(self).model_fields
-        keys = {field.alias or name for name, field in fields.items()} - set(Figures.model_fields)
-        named = (*self.measured, *self.derived, *self.assumed)
-        for key in named:
-            if key not in keys:
-                raise ValueError(f"status of the unknown key {key!r}{did_you_mean(key, keys)}")
-        if len(set(named)) < len(named):
-            raise ValueError("a key stands in two of the lists measured, derived and assumed")
-        return self
 
 
 class Native(Record):
@@ -316,6 +282,7 @@ class GpuChip(Description):
     timing: Timing
     power: Supply
     energy: Energy
+    die: Die | None = None
 
     @field_validator("peak", mode="before")
     @classmethod
@@ -348,9 +315,10 @@ class GpuChip(Description):
         return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
-DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link.slower", "peak.2:4"})
+DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link.slower", "peak.2:4", "die"})
 """Numeric fields that explain other fields or wait for what is not simulated yet: no result depends on them.
 
 `memory.stacks` and `memory.pins` say how the bandwidth comes about; `link.slower`, the links beside the fastest, go to
-the host; and `peak.2:4`, the rows of `peak` with that sparsity, waits for pruned weights.
+the host and count in runs that fetch from it alone; `peak.2:4`, the rows of `peak` with that sparsity, waits for pruned
+weights; and `die` counts in areas and costs (`accelsim.cost.area`).
 """

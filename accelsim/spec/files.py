@@ -105,3 +105,22 @@ def _toml_fault(message: str, text: str) -> Fault:
 
 def _cut_short(at_end: bool) -> str:
     return "; the file ends there: is it cut short?" if at_end else ""
+
+
+def is_path(name: str) -> bool:
+    """Whether text is the path of a description and not its name."""
+    return Path(name).name != name or Path(name).suffix in (".toml", ".json")
+
+
+def stamp(folder: Path) -> int:
+    """When a folder was last changed [ns]; -1 if it is not there."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return -1
+
+
+def model_name(file: Path) -> str:
+    """A name for the model of a config.json: the file's stem, or that of its folder."""
+    name = file.absolute().parent.name if file.stem == "config" else file.stem
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "model"

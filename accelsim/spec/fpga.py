@@ -23,7 +23,8 @@ from accelsim.spec.base import (
     Sourced,
     Time,
 )
-from accelsim.spec.device import Clock, Figures, Native, Operands, Supply
+from accelsim.spec.device import Clock, Native, Operands, Supply
+from accelsim.spec.figures import Figures
 
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
 Amount = Annotated[float, Field(ge=0)]

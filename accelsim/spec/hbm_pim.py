@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from accelsim.spec.base import Count, Description, EnergyPerByte, EnergyPerOp, Name, Power, Size, Sourced, powers_of_two
-from accelsim.spec.device import Figures
+from accelsim.spec.figures import Figures
 from accelsim.spec.published import Published
 
 Cycles = Annotated[int, Field(ge=0)]

@@ -24,7 +24,8 @@ from accelsim.spec.base import (
     Size,
     Time,
 )
-from accelsim.spec.device import Clock, Conversion, Figures, Native, Operands, Supply, Vector
+from accelsim.spec.device import Clock, Conversion, Native, Operands, Supply, Vector
+from accelsim.spec.figures import Figures
 
 Cycles = Annotated[float, Field(ge=0)]
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from accelsim.spec.base import Area, Description, EnergyPerByte, EnergyPerOp, Name, Size, Sourced
-from accelsim.spec.device import Figures
+from accelsim.spec.figures import Figures
 
 OperationName = Literal["add", "multiply"]
 

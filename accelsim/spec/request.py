@@ -39,6 +39,8 @@ class Request:
         clock: "burst" or "sustained".
         launch: "graph" or "stream".
         scales: of activations in a narrow format: "dynamic" or "static".
+        offload: what lies in the memory of the host: "weights", "kv_cache", "weights+kv_cache" or "none".
+        host: the host that keeps it; "none" where nothing is kept.
     """
 
     model: str
@@ -64,3 +66,5 @@ class Request:
     clock: str = "burst"
     launch: str = "graph"
     scales: str = "dynamic"
+    offload: str = "none"
+    host: str = "none"

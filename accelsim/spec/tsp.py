@@ -26,7 +26,8 @@ from accelsim.spec.base import (
     Size,
     Time,
 )
-from accelsim.spec.device import Figures, Native
+from accelsim.spec.device import Native
+from accelsim.spec.figures import Figures
 
 Cycles = Annotated[int, Field(ge=0)]
 

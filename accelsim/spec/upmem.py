@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from accelsim.spec.base import Bandwidth, Count, Description, Frequency, Name, Power, Size
-from accelsim.spec.device import Figures
+from accelsim.spec.figures import Figures
 from accelsim.spec.published import Published
 
 Cycles = Annotated[float, Field(ge=0)]

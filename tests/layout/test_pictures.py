@@ -27,6 +27,11 @@ FOUND = [
 ]
 
 
+def experiments(page: Path) -> list[str]:
+    """Experiments that a page shows; tests/sweeps holds the page to what they find."""
+    return [name for _, name, _ in refresh().EXPERIMENT.findall(page.read_text("utf-8"))]
+
+
 def size(picture: bytes) -> tuple[int, int]:
     """Width and height of a PNG in pixels."""
     assert picture.startswith(b"\x89PNG")
@@ -36,7 +41,8 @@ def size(picture: bytes) -> tuple[int, int]:
 
 def test_every_picture_has_a_command_and_is_small() -> None:
     kept = {path for path in (ROOT / "docs" / "pictures").iterdir() if path.is_file()}
-    assert kept == {page.parent / name for page, _, name in FOUND}
+    drawn = {page.parent / f"pictures/survey-{name}.png" for page in PAGES for name in experiments(page)}
+    assert kept == {page.parent / name for page, _, name in FOUND} | drawn
     assert all(path.stat().st_size < 150_000 for path in kept)
 
 

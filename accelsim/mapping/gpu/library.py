@@ -110,6 +110,12 @@ def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
     return Library(borrowed(chosen, chip), borrowed(attention, chip), asked, chip.name, kinds)
 
 
+def libraries() -> list[str]:
+    """What a run may name: libraries, and calibrations by their own names."""
+    records = [catalog.calibration(entry) for entry in catalog.names("calibrations")]
+    return sorted({name for record in records for name in (record.library, record.name)})
+
+
 def _chosen(records: list[Calibration], chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
     if name is not None:
         fitting = [record for record in records if name in (record.library, record.name)]

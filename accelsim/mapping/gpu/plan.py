@@ -12,6 +12,7 @@ from accelsim.mapping.gpu.group import of_all
 from accelsim.mapping.gpu.launch import in_stream
 from accelsim.mapping.gpu.library import Collectives, Library, collectives, library, row_kernels
 from accelsim.mapping.gpu.memory import MemoryPort, port
+from accelsim.mapping.gpu.offload import HostTier
 from accelsim.mapping.gpu.pairs import resolve
 from accelsim.mapping.gpu.power import Limit
 from accelsim.mapping.gpu.resources import joined, resources
@@ -32,9 +33,10 @@ class GpuMapper:
         streams: "one" runs kernels one after the other; "graph" starts each as soon as its tensors are there.
         conditions: library, residency and clock of the kernels.
         devices: GPUs that share every operator; see `accelsim.graph.parallel`.
+        host: where some tensors are kept, if they are not all in device memory; of one GPU alone.
 
     Attributes:
-        resources: of all GPUs together, and their links where there are several.
+        resources: of all GPUs together, their links where there are several, and the link to a host that keeps tensors.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class GpuMapper:
         streams: str = "one",
         conditions: Conditions | None = None,
         devices: int = 1,
+        host: HostTier | None = None,
     ) -> None:
-        self.chip, self.bits, self.devices = chip, bits, devices
-        self._own = resources(chip)
+        self.chip, self.bits, self.devices, self.host = chip, bits, devices, host
+        self._own = resources(chip) | ({host.resource.name: host.resource} if host else {})
         self.resources = joined(chip, devices) if devices > 1 else self._own
         self._planner = Planner(self.kernel, streams)
         self._conditions = conditions
@@ -80,6 +83,8 @@ class GpuMapper:
         found = self._captured(share(op, self.devices) if self.devices > 1 else op)
         if isinstance(found, Infeasible):
             return found
+        if self.host is not None:
+            found = self.host.fetched(found, op)
         if self.library.conditions.clock == "sustained" and op.kind not in COLLECTIVE_KINDS:
             found = Limit(self.chip, self._own).held(found)
         if self.devices > 1:

@@ -13,7 +13,7 @@ from accelsim.graph.operator import Kind
 from accelsim.mapping.flows import kernel_time_s
 from accelsim.mapping.gpu.figures import GpuFigures
 from accelsim.mapping.gpu.pairs import Pair, event_of
-from accelsim.mapping.gpu.resources import L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, VECTOR
+from accelsim.mapping.gpu.resources import HOST_LINK, L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, VECTOR
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
 from accelsim.spec.calibration import Board, Calibration
 from accelsim.spec.device import GpuChip, Peak
@@ -42,8 +42,11 @@ CUBE: Final = 1 / 3
 _CLOSED: Final = frozenset({Kind.MATMUL, Kind.EXPERTS})
 """Kinds whose closed form holds the limit itself."""
 
-_ELSEWHERE: Final = frozenset({MEMORY, LINK})
+_ELSEWHERE: Final = frozenset({MEMORY, LINK, HOST_LINK})
 """Resources that the SM clock does not drive."""
+
+_STEADY: Final = frozenset({"memory", "link"})
+"""Counters whose energy does not follow the voltage of the SMs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class Limit:
             return kernel
         return replace(
             kernel,
-            events={name if name == "memory" else f"{name}@{state}": count for name, count in kernel.events.items()},
+            events={name if name in _STEADY else f"{name}@{state}": count for name, count in kernel.events.items()},
         )
 
     def _priced_j(self, kernel: Kernel) -> tuple[float, float]:
@@ -157,7 +160,7 @@ class Limit:
         total = {True: 0.0, False: 0.0}
         for name, count in kernel.events.items():
             joules = flop_j(rows[name]) if name in rows else float(figures[SERVES[name][2]])
-            total[name == "memory"] += count * joules
+            total[name in _STEADY] += count * joules
         return total[False], total[True]
 
 

@@ -18,6 +18,7 @@ L2_PORT: Final = "chip.sm.l2_port"
 L2: Final = "chip.l2"
 MEMORY: Final = "chip.memory"
 LINK: Final = "chip.link"
+HOST_LINK: Final = "host.link"
 
 
 def resources(chip: GpuChip) -> dict[str, Resource]:

@@ -1,0 +1,1 @@
+"""Design-space exploration: sweeps, the store of their results, what runs them, and what they answer."""
