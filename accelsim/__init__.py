@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accelsim.catalog import chip, model
     from accelsim.errors import AccelsimError
+    from accelsim.execution.run import execute
     from accelsim.formats import dataformat, quantizer
     from accelsim.numerics.policy import Policy, Stochastic
     from accelsim.results import Run
@@ -28,6 +29,7 @@ __all__ = [
     "Stochastic",
     "chip",
     "dataformat",
+    "execute",
     "model",
     "quantizer",
     "simulate",
@@ -44,6 +46,7 @@ _HOME = {
     "Stochastic": "numerics.policy",
     "chip": "catalog",
     "dataformat": "formats",
+    "execute": "execution.run",
     "model": "catalog",
     "quantizer": "formats",
     "simulate": "simulation",

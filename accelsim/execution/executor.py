@@ -1,0 +1,159 @@
+"""A model ready to run: its graphs, its plan, its weights; prefill and decode steps over one growing cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import RequestError
+from accelsim.execution import walk
+from accelsim.execution.cache import KvCache
+from accelsim.execution.plan import NumericsPlan, Target, plan_of
+from accelsim.execution.rules import Pass
+from accelsim.execution.weights import Weights
+from accelsim.graph import build, transforms
+from accelsim.graph.attention import Formats
+from accelsim.graph.operator import Graph, Role
+from accelsim.spec.format import Format
+from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.model import Model
+
+Array = NDArray[Any]
+Tokens = NDArray[np.int64]
+Overrides = Mapping[str, Format]
+
+_ONE: Final = 1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides the graphs.
+
+    Attributes:
+        formats: of storage.
+        unrounded: roles without a storage format of their own.
+        overrides: storage formats of single tensors or of all that an operator writes or reads as weights; see
+            `overridden`.
+        fuse: merged projections, fused attention and element-wise chains, as `accelsim.simulate` has them.
+    """
+
+    formats: Formats
+    unrounded: tuple[Role, ...] = ()
+    overrides: tuple[tuple[str, Format], ...] = ()
+    fuse: bool = True
+
+
+class Executor:
+    """Runs one model in one plan.
+
+    Args:
+        model: its shape and values.
+        weights: of it.
+        setting: formats and fusion.
+        target: who computes.
+
+    Raises:
+        RequestError: a family that is not executed, or an override that names nothing.
+    """
+
+    def __init__(self, model: Model, weights: Weights, setting: Setting, target: Target) -> None:
+        self.model, self._weights, self._setting = model, weights, setting
+        found = plan_of((self.prefill_graph(1, 2), self.decode_graph(1, 2)), target, setting.unrounded)
+        self.plan: NumericsPlan | Infeasible = found
+
+    def prefill_graph(self, batch: int, prompt: int) -> Graph:
+        """The graph that is priced for a prompt."""
+        made = build.prefill(self.model, batch=batch, prompt=prompt, formats=self._setting.formats, logits="all")
+        return self._shaped(made)
+
+    def decode_graph(self, batch: int, past: int) -> Graph:
+        """The graph that is priced for one more token after `past` positions."""
+        made = build.decode(self.model, batch=batch, prompt=past, step=_ONE, formats=self._setting.formats)
+        return self._shaped(made)
+
+    def _shaped(self, graph: Graph) -> Graph:
+        made = transforms.fuse(graph) if self._setting.fuse else graph
+        return overridden(made, dict(self._setting.overrides))
+
+    def start(self, tokens: Tokens, observe: walk.Observer | None = None) -> tuple[Array, State]:
+        """Prefill.
+
+        Args:
+            tokens: [batch, positions].
+            observe: sees every tensor that is written.
+
+        Returns:
+            Logits [batch, positions, vocabulary], and what decode goes on from.
+        """
+        state = State(KvCache(len(tokens)), 0)
+        return self._run(self.prefill_graph(*tokens.shape), tokens, state, observe)
+
+    def step(self, tokens: Tokens, state: State, observe: walk.Observer | None = None) -> tuple[Array, State]:
+        """One decode step for [batch, 1] tokens; logits [batch, 1, vocabulary]."""
+        return self._run(self.decode_graph(len(tokens), state.past), tokens, state, observe)
+
+    def _run(self, graph: Graph, tokens: Tokens, state: State, observe: walk.Observer | None) -> tuple[Array, State]:
+        assert isinstance(self.plan, NumericsPlan)
+        at = Pass(self.model, self._weights, state.cache, tokens, state.past)
+        logits = walk.run(graph, self.plan, at, observe)
+        return logits.reshape(*tokens.shape, -1), State(state.cache, state.past + tokens.shape[1])
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a sequence stands.
+
+    Attributes:
+        cache: keys and values; it grows in place, so that only the latest state may go on.
+        past: positions in it.
+    """
+
+    cache: KvCache
+    past: int
+
+
+def overridden(graph: Graph, overrides: Overrides) -> Graph:
+    """The graph with other storage formats for single tensors.
+
+    Args:
+        graph: one phase.
+        overrides: formats by the name of a tensor (`hidden`, `logits`), of a weight
+            (`layers.mlp.down_proj.weight`) or by the end of such a name (`down_proj.weight`).
+
+    Raises:
+        RequestError: a name that no tensor has.
+    """
+    if not overrides:
+        return graph
+    used: set[str] = set()
+
+    def change(tensor: Any) -> Any:
+        key = next((k for k in overrides if tensor.name == k or tensor.name.endswith(f".{k}")), None)
+        if key is None:
+            return tensor
+        used.add(key)
+        return replace(tensor, format=overrides[key])
+
+    def op_of(op: Any) -> Any:
+        return replace(
+            op, inputs=tuple(map(change, op.inputs)), outputs=tuple(map(change, op.outputs)),
+            parts=tuple(map(op_of, op.parts)),
+        )  # fmt: skip
+
+    made = graph.with_blocks(
+        tuple(replace(block, operators=tuple(map(op_of, block.operators))) for block in graph.blocks)
+    )
+    unknown = [key for key in overrides if key not in used]
+    if unknown:
+        names = sorted({t.name for _, op in graph for t in (*op.inputs, *op.outputs)})
+        raise RequestError(f"overrides: no tensor is named {unknown[0]!r}; there are {', '.join(_short(names))}")
+    return made
+
+
+def _short(names: Iterable[str], most: int = 30) -> list[str]:
+    found = list(names)
+    return found[:most] + (["..."] if len(found) > most else [])
