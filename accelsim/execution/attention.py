@@ -18,6 +18,7 @@ from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import multiply, prepare
 from accelsim.execution.plan import Unit
 from accelsim.execution.stored import Stored, store
+from accelsim.numerics.accumulator import Rounded
 from accelsim.spec.format import Format
 
 Array = NDArray[Any]
@@ -56,6 +57,19 @@ class Heads:
                 yield b, part, self.query[b, :, part].reshape(-1, width), tuple(x[b, :, h] for x in cached)
 
 
+def padded(unit: Unit, *arrays: Array) -> tuple[Array, ...]:
+    """Zeros behind the keys of [..., keys] and [keys, ...] up to the width of an adder tree, whose inputs they fill.
+
+    Else a last term without a neighbour would be rounded at another place than the same term before a masked one.
+    """
+    how = unit.accumulator
+    if not isinstance(how, Rounded) or how.order == "sequential" or how.width < 2:
+        return arrays
+    p, v = arrays
+    missing = -len(v) % how.width
+    return np.pad(p, ((0, 0), (0, missing))), np.pad(v, ((0, missing), (0, 0)))
+
+
 def scale_of(width: int, lanes: Lanes) -> Any:
     """1 / sqrt(width) at the width of the lanes."""
     return lanes.number(1.0 / float(np.sqrt(float(width))))
@@ -80,6 +94,7 @@ def contexts(heads: Heads, weights: Array, values: Array, unit: Unit, lanes: Lan
     made = np.empty((batch, queries, count, values.shape[3]), dtype=lanes.dtype)
     for b, part, _, (v,) in heads.groups(values):
         p = weights[b, part].transpose(1, 0, 2).reshape(-1, keys)
+        p, v = padded(unit, p, v)
         found = multiply(prepare(Stored(p), unit, -1), prepare(Stored(v), unit, -2), unit)
         made[b, :, part] = lanes.round(found).reshape(queries, -1, v.shape[1])
     return made
@@ -149,6 +164,7 @@ def _online(q: Array, cached: tuple[Array, Array], seen: NDArray[np.bool_], scal
         highest[rows] = after
         p = store(p, how.rounded, "attention, P").values
         start = None if not at or not np.isfinite(before).any() else lanes.multiply(made[rows], kept[:, None])
-        found = multiply(prepare(Stored(p), unit, -1), prepare(Stored(v[at : at + step]), unit, -2), unit, start)
+        p, here_v = padded(unit, p, v[at : at + step])
+        found = multiply(prepare(Stored(p), unit, -1), prepare(Stored(here_v), unit, -2), unit, start)
         made[rows] = lanes.round(found)
     return lanes.divide(made, total[:, None])

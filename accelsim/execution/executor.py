@@ -64,6 +64,17 @@ class Executor:
         self.model, self._weights, self._setting = model, weights, setting
         found = plan_of((self.prefill_graph(1, 2), self.decode_graph(1, 2)), target, setting.unrounded)
         self.plan: NumericsPlan | Infeasible = found
+        self.clipped: dict[tuple[str, str], tuple[int, int]] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of the numbers must know, clipped tensors among it."""
+        assert isinstance(self.plan, NumericsPlan)
+        clipped = [
+            f"{operator}, {tensor}: {100 * count / of:.2g} % of the elements are beyond the range of their format"
+            for (operator, tensor), (count, of) in self.clipped.items()
+        ]
+        return (*self.plan.warnings, *clipped)
 
     def prefill_graph(self, batch: int, prompt: int) -> Graph:
         """The graph that is priced for a prompt."""
@@ -98,7 +109,7 @@ class Executor:
 
     def _run(self, graph: Graph, tokens: Tokens, state: State, observe: walk.Observer | None) -> tuple[Array, State]:
         assert isinstance(self.plan, NumericsPlan)
-        at = Pass(self.model, self._weights, state.cache, tokens, state.past)
+        at = Pass(self.model, self._weights, state.cache, tokens, state.past, clipped=self.clipped)
         logits = walk.run(graph, self.plan, at, observe)
         return logits.reshape(*tokens.shape, -1), State(state.cache, state.past + tokens.shape[1])
 

@@ -35,9 +35,9 @@ def prepare(x: Stored, unit: Unit, axis: int) -> Prepared:
     encoded = x.encoded
     if encoded is not None and unit.native:
         return operand(encoded, converter(encoded.format.record), axis)
-    if encoded is not None and target is not None and _scales_at_the_end(encoded.format.record):
+    if encoded is not None and _scales_at_the_end(encoded.format.record):
         found = operand(encoded, converter(encoded.format.record), axis)
-        return _as(found, target)
+        return found if target is None else _as(found, target)
     values = np.asarray(x.values, dtype=np.float64)
     if target is None:
         return Operand(values)

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from accelsim.errors import RequestError
 from accelsim.execution.lanes import Lanes
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator, Role, Tensor
+from accelsim.mapping.gpu.steps import COPIES, FREE
 from accelsim.numerics.accumulator import AnyAccumulator
 from accelsim.spec.format import BlockFormat, Format, TwoLevelBlockFormat
 from accelsim.spec.infeasible import Infeasible
@@ -36,7 +37,8 @@ class Unit:
         first: format that the first operand is brought to, None where it enters as stored.
         second: the same of weights, keys and values.
         native: block scales of both operands enter the unit; else values are dequantised before.
-        where: where operands are brought to these formats.
+        converted: which of both operands a unit of its own widens first; that is priced.
+        where: where that happens.
         source: who says so.
         status: how far that can be trusted.
     """
@@ -45,7 +47,8 @@ class Unit:
     first: Format | None = None
     second: Format | None = None
     native: bool = False
-    where: str = "on load"
+    converted: tuple[bool, bool] = (False, False)
+    where: str = ""
     source: str = "by definition"
     status: str = "derived"
 
@@ -67,7 +70,7 @@ class TensorPlan:
         output: whether the operator writes it.
         storage: format in memory; None for the width of the lanes, or for a weight that is taken as it is given.
         written: False for what stays in registers.
-        operand: format that it is brought to before the matrix unit, None where it enters as it is.
+        operand: format that it is widened to before the matrix unit, None where it enters as it is.
     """
 
     name: str
@@ -124,6 +127,21 @@ class OperatorPlan:
     def output(self, name: str) -> TensorPlan:
         """The plan of a tensor that is written."""
         return next(t for t in self.tensors if t.output and t.name == name)
+
+    @property
+    def conversions(self) -> frozenset[str]:
+        """What is converted, as `priced_by` spells it: `mxfp4->bf16` before a product, `fp32->fp8_e4m3` after it."""
+        made: set[str] = set()
+        copied = self.kind in COPIES and len({t.storage.name for t in self.tensors if t.storage}) == 1
+        for tensor in () if copied else self.tensors:
+            form = tensor.storage
+            if form is None:
+                continue
+            if tensor.operand is not None:
+                made.add(f"{form.name}->{tensor.operand.name}")
+            elif form.name not in FREE and (tensor.output or self.unit is None):
+                made.add(f"fp32->{form.name}" if tensor.output else f"{form.name}->fp32")
+        return frozenset(made)
 
     @property
     def order(self) -> str:
@@ -270,9 +288,9 @@ def _tensor(
 ) -> TensorPlan:
     operand = None
     if unit is not None and not output:
-        operand = unit.first if tensor.role is Role.ACTIVATION else unit.second
-        if tensor.role is Role.WEIGHT and len(tensor.shape) < 2:  # a bias is added in the lanes
-            operand = None
+        at = int(tensor.role is not Role.ACTIVATION)
+        bias = tensor.role is Role.WEIGHT and len(tensor.shape) < 2  # added in the lanes
+        operand = (unit.first, unit.second)[at] if unit.converted[at] and not bias else None
     return TensorPlan(
         tensor.name, tensor.role, output, None if tensor.role in unrounded else tensor.format,
         written=written is None or not output or tensor.name in written or tensor.role is Role.KV_CACHE,

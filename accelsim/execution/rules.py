@@ -37,6 +37,8 @@ class Pass:
         tokens: [batch, new positions].
         past: positions before the new ones.
         held: tensors by name; activations are [tokens, width].
+        clipped: elements beyond the range of their format, and all elements of the calls where there were any, by
+            operator and tensor.
     """
 
     model: Model
@@ -45,6 +47,7 @@ class Pass:
     tokens: NDArray[np.int64]
     past: int
     held: dict[str, Held] = field(default_factory=dict)
+    clipped: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
     def array(self, name: str) -> Array:
         """The values of a tensor."""

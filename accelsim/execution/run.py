@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim import catalog
 from accelsim.errors import RequestError, did_you_mean
+from accelsim.evaluate.resolve import formats_of
+from accelsim.execution.device_targets import device_target, unscaled
 from accelsim.execution.executor import Executor, Setting
 from accelsim.execution.plan import NumericsPlan, Target
 from accelsim.execution.targets import reference
@@ -119,7 +121,7 @@ def execute(
                 break  # nobody asks what follows the last token
         found, state = made.step(fed[:, at : at + 1], state, observe)
         parts.append(found)
-    return Execution(np.concatenate(parts, axis=1), fed, made.plan, warnings=made.plan.warnings)
+    return Execution(np.concatenate(parts, axis=1), fed, made.plan, warnings=made.warnings)
 
 
 def executor(
@@ -132,8 +134,17 @@ def executor(
     if on is not None and numerics is not None:
         raise RequestError(f"on = {on!r} and numerics = {numerics!r}: give one of them; a chip has its own arithmetic")
     given = (weights_format, activations_format, kv_cache_format)
-    target: Target = reference(numerics or "fp32", tile)
-    formats, unrounded = _plain(*given)
+    target: Target
+    if on is None:
+        target = reference(numerics or "fp32", tile)
+        formats, unrounded = _plain(*given)
+    else:
+        if tile is not None:
+            raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
+        chip = catalog.chip(on)
+        target, unrounded = device_target(chip), ()
+        formats = formats_of(chip, *given)
+    unscaled((formats.weights, formats.activations, formats.kv_cache))
     changed = tuple((name, catalog.format_(form)) for name, form in (overrides or {}).items())
     held = weights if isinstance(weights, Weights) else Weights(model, weights)
     return Executor(model, held, Setting(formats, unrounded, changed, fuse), target)

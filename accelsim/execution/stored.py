@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
+from accelsim.numerics import registry
 from accelsim.numerics.encoded import Encoded
 from accelsim.numerics.format import DataFormat
 from accelsim.spec.format import Format
@@ -24,16 +25,23 @@ class Stored:
     Attributes:
         values: what is stored, decoded.
         encoded: codes and scales, where the format owns scales.
+        clipped: elements that were beyond the format's range.
     """
 
     values: Array
     encoded: Encoded | None = None
+    clipped: int = 0
 
 
 @cache
 def converter(form: Format) -> DataFormat:
     """The format that converts."""
     return DataFormat(form)
+
+
+@cache
+def _largest(form: Format) -> float:
+    return float(registry.grid(form).largest)
 
 
 def store(x: Array, form: Format | None, where: str) -> Stored:
@@ -54,7 +62,7 @@ def store(x: Array, form: Format | None, where: str) -> Stored:
         return Stored(x.astype(np.float32) if form.name == "fp32" else x)
     try:
         if not form.scaled:
-            return Stored(np.asarray(codec.quantize(x)))
+            return Stored(np.asarray(codec.quantize(x)), clipped=int(np.count_nonzero(np.abs(x) > _largest(form))))
         encoded: Encoded = codec.encode(x, axis=-1)
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from None

@@ -86,6 +86,10 @@ def _write(found: dict[str, Array | Choice], step: Step, at: Pass, observe: Obse
         # the cache rounds what is appended, once
         kept = Stored(x) if tensor.role is Role.KV_CACHE else store(x, tensor.storage, where)
         at.held[name] = kept
+        if kept.clipped:
+            _, plain = naming.split(step.op.name, step.repetition)
+            so_far, of = at.clipped.get((plain, name), (0, 0))
+            at.clipped[plain, name] = (so_far + kept.clipped, of + x.size)
         if observe is not None:
             _, plain = naming.split(step.op.name, step.repetition)
             observe(plain, step.layer, name, kept.values)
