@@ -85,7 +85,7 @@ def _stored(data: NDArray[np.uint8], place: Place) -> NDArray[Any]:
 
 def _read(data: NDArray[np.uint8], place: Place) -> NDArray[Any]:
     """A tensor's numbers: a view of the file where they can be used as they lie, else a copy."""
-    made = values(_stored(data, place), place.storage)
+    made = np.asarray(values(_stored(data, place), place.storage))
     usable = made.flags.aligned and made.dtype.isnative
     made = made if usable else made.astype(made.dtype.newbyteorder("="))
     made.flags.writeable = False
