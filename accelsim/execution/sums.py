@@ -2,9 +2,9 @@
 
 What is exact is found by float64 sums in any order, whose error has a bound (Higham, Accuracy and Stability of
 Numerical Algorithms, section 3.1: |error| <= k u / (1 - k u) times the sum of absolute products, here by the
-Cauchy-Schwarz inequality). Where that bound leaves a doubt about the nearest fp32, and nowhere else, the sum is formed
-again without error. So a result depends neither on the order of a library's sums nor on its use of fused
-multiply-adds.
+Cauchy-Schwarz inequality). Where that bound leaves a doubt about the nearest fp32, and where operands do not have so
+few bits that float64 sums are exact, the sum is formed again without error. So a result depends neither on the order
+of a library's sums nor on its use of fused multiply-adds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.execution import sum_kernels
+from accelsim.numerics.arithmetic.problem import extent
 from accelsim.numerics.fast.expansion import Floats, distil, to_odd, two_product
 from accelsim.numerics.jit import compiled, enabled
 
@@ -22,6 +23,7 @@ Singles = NDArray[np.float32]
 Array = NDArray[Any]
 
 _UNIT: Final = 2.0**-53
+_DIGITS: Final = 53
 _SLACK: Final = 1.0 + 2.0**-20  # for the roundings of the bound itself
 _TINY: Final = 2.0**-1000
 _CHUNK_BYTES: Final = 1 << 25
@@ -50,10 +52,17 @@ def exactly(a: Floats, b: Floats) -> Singles:
     made = np.empty((m, n), dtype=np.float32)
     norms = np.sqrt(np.sum(b * b, axis=0)) * ((k + 4) * _UNIT * _SLACK * _SLACK)
     step = max(1, _CHUNK_BYTES // (8 * max(n, 1)))
+    of_columns: NDArray[np.int64] | None = None
     for at in range(0, m, step):
         part = a[at : at + step]
         bound = np.sqrt(np.sum(part * part, axis=1))[:, None] * norms + _TINY
-        rows, columns = _settled(part @ b, bound, made[at : at + step])
+        found = part @ b
+        rows, columns = _settled(found, bound, made[at : at + step])
+        if len(rows):
+            of_columns = _bits(b.T) if of_columns is None else of_columns
+            whole = _bits(part)[rows] + of_columns[columns] + (k - 1).bit_length() <= _DIGITS
+            made[at + rows[whole], columns[whole]] = found[rows[whole], columns[whole]]
+            rows, columns = rows[~whole], columns[~whole]
         for chosen in _pieces(len(rows), k):
             i, j = rows[chosen], columns[chosen]
             made[at + i, j] = _without_error(part[i], b[:, j].T)
@@ -71,6 +80,12 @@ def rows_exactly(a: Floats, b: Floats) -> Singles:
     for chosen in _pieces(len(rows), k):
         made[rows[chosen]] = _without_error(left[rows[chosen]], right[rows[chosen]])
     return (made + np.float32(0)).reshape(shape)
+
+
+def _bits(x: Floats) -> NDArray[np.int64]:
+    """Bits from the lowest to the highest of each row; with few enough of them, float64 sums are exact."""
+    found = extent(x)
+    return (found.high - found.low)[:, 0]
 
 
 def _settled(sums: Floats, bound: Floats, made: Singles) -> tuple[NDArray[np.intp], ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.execution.truth import cases, make_truth
 
 import accelsim
 from accelsim.spec.huggingface import read_config
+from tests.execution.truth import cases, make_truth
 
 
 @pytest.mark.parametrize("name", cases.CONFIGS)
