@@ -1,6 +1,6 @@
 """Train the small language model that ships with accelsim: a byte-level Llama on one CPU thread.
 
-    python train.py [--steps N] [--out FOLDER]
+    python train.py [--steps N] [--stop-after N] [--out FOLDER]
 
 A tool, not a part of the package: it needs torch, safetensors and nothing else. The model is the one that the
 neighbouring `config.json` describes, under the names of Hugging Face's Llama: RMSNorm, rotary positions in the
@@ -166,7 +166,8 @@ def store(model: Llama, out: Path) -> None:
 def main() -> None:
     """Train for a stated number of steps, printing and storing as it goes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=5000, help="that the learning rate is scheduled for")
+    parser.add_argument("--stop-after", type=int, default=2500, help="steps that are run of them")
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--store-every", type=int, default=250)
     options = parser.parse_args()
@@ -189,7 +190,8 @@ def main() -> None:
     optimizer = torch.optim.AdamW(groups, lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98))
     print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
     began = time.monotonic()
-    for step in range(options.steps):
+    last = min(options.steps, options.stop_after)
+    for step in range(last):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options.steps)
         start = torch.randint(len(text) - WINDOW, (BATCH,))
@@ -200,7 +202,7 @@ def main() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         averaged.update_parameters(model)
-        if (step + 1) % options.store_every == 0 or step + 1 == options.steps:
+        if (step + 1) % options.store_every == 0 or step + 1 == last:
             store(averaged.module, options.out)
             print(
                 f"step {step + 1}: training {loss.item() / math.log(2):.3f} bits per byte, "
