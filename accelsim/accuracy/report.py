@@ -178,6 +178,8 @@ def accuracy(
 ) -> Accuracy:  # fmt: skip
     """Execute a model in some formats, and price them.
 
+    On memories that compute, every position is executed as decode computes it, since that is what is priced.
+
     Args:
         model: `tiny-llama` or `tiny-llama-outliers`, which ship; else a name or path, with synthetic weights if none
             are given.
@@ -211,7 +213,7 @@ def accuracy(
         if found is None:
             made = executor(
                 judged.model, held, on=on, numerics=numerics, weights_format=each.weights,
-                activations_format=each.activations, kv_cache_format=each.kv_cache,
+                activations_format=each.activations, kv_cache_format=each.kv_cache, as_decode=True,
             )  # fmt: skip
             if isinstance(made.plan, NumericsPlan):
                 truth = truth or reference(judged, executor(judged.model, held, numerics=REFERENCE), progress)

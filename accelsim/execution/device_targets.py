@@ -168,7 +168,8 @@ class Memory:
     """A system of memories that compute, beside its host.
 
     Vectors times matrices are the units' in decode, wherever their format is that of the units; all else is the
-    host's. Where `simulate` finds the host faster at one size, its arithmetic is not this one.
+    host's. Where `simulate` finds the host faster at one size, its arithmetic is not this one. With `everywhere`,
+    prefill computes as decode does, so that one pass judges what decode makes of every position.
     """
 
     name: str
@@ -176,6 +177,7 @@ class Memory:
     native: str
     how: AnyAccumulator
     cache: bool
+    everywhere: bool = False
 
     def lanes(self, op: Operator, phase: str) -> Lanes:
         """The host's."""
@@ -186,7 +188,7 @@ class Memory:
         formats = op.operand_formats()
         fits = all(form.name == self.native for form in formats)
         mine = op.kind in (Kind.MATMUL, Kind.EXPERTS) or (self.cache and op.kind is Kind.ATTENTION)
-        if phase == "decode" and fits and mine:
+        if (phase == "decode" or self.everywhere) and fits and mine:
             return Unit(self.how, *formats, source=self.how.source, status=self.how.status)
         return self.host.unit(op, phase)
 
@@ -199,8 +201,12 @@ class Memory:
         return 0
 
 
-def device_target(chip: Chip) -> Device | Memory:
+def device_target(chip: Chip, *, as_decode: bool = False) -> Device | Memory:
     """The arithmetic of a chip or system.
+
+    Args:
+        chip: by record.
+        as_decode: prefill, too, in the arithmetic of decode, where they differ.
 
     Raises:
         RequestError: a chip that no model runs on, or memories whose arithmetic is software.
@@ -216,7 +222,9 @@ def device_target(chip: Chip) -> Device | Memory:
             )
         assert isinstance(part, GpuChip)
         units = kernel_device(chip, memory).native
-        return Memory(chip.name, Device(chip.name, part), units, accumulator(name), chip.memory == "replaces")
+        return Memory(
+            chip.name, Device(chip.name, part), units, accumulator(name), chip.memory == "replaces", as_decode
+        )
     if not isinstance(part, GpuChip | IpuPart | TspPart | FpgaPart):
         raise RequestError(f"{chip.name}: models are executed on chips that models run on; see `accelsim list arch`")
     return Device(chip.name, part)

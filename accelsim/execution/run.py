@@ -128,9 +128,9 @@ def executor(
     model: Model, weights: Mapping[str, Any] | Weights, *, on: Any = None, numerics: str | None = None,
     weights_format: Name | Format | None = None, activations_format: Name | Format | None = None,
     kv_cache_format: Name | Format | None = None, overrides: Mapping[str, Name | Format] | None = None,
-    fuse: bool = True, tile: int | None = None,
+    fuse: bool = True, tile: int | None = None, as_decode: bool = False,
 ) -> Executor:  # fmt: skip
-    """A model ready to run; see `execute`."""
+    """A model ready to run; see `execute`. With `as_decode`, prefill computes as the decode of the chip does."""
     if on is not None and numerics is not None:
         raise RequestError(f"on = {on!r} and numerics = {numerics!r}: give one of them; a chip has its own arithmetic")
     given = (weights_format, activations_format, kv_cache_format)
@@ -142,7 +142,7 @@ def executor(
         if tile is not None:
             raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
         chip = catalog.chip(on)
-        target, unrounded = device_target(chip), ()
+        target, unrounded = device_target(chip, as_decode=as_decode), ()
         formats = formats_of(chip, *given)
     unscaled((formats.weights, formats.activations, formats.kv_cache))
     changed = tuple((name, catalog.format_(form)) for name, form in (overrides or {}).items())

@@ -189,3 +189,14 @@ def test_every_family_has_a_plan_on_a_gpu() -> None:
         made, _ = planned("h100-sxm", {}, name)
         assert isinstance(made.plan, NumericsPlan)
         assert not made.plan.warnings
+
+
+def test_memories_can_judge_every_position_as_decode_computes_it() -> None:
+    name = "llama-gqa"
+    given, fed, the_model = weights(name), tokens(name, 5), model(name)
+    made = run.executor(the_model, given, on="gddr6-aim-32ch", as_decode=True)
+    assert isinstance(made.plan, NumericsPlan)
+    assert "aim-bf16" in {op.unit.label for op in made.plan.operators if op.unit and op.phase == "prefill"}
+    whole, _ = made.start(fed)
+    split = accelsim.execute(the_model, given, fed, on="gddr6-aim-32ch", prefill=1).logits
+    assert np.abs(whole[:, 1:] - split[:, 1:]).max() <= 0.05 * np.abs(whole).max()  # the first key is the host's
