@@ -1,11 +1,12 @@
 """Sums in a stated order, without contraction into fused multiply-adds: plain Python that `jit.compiled` compiles."""
 
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 _BLOCK = 256  # columns whose sums stay in the nearest cache
 
 
-def products(a, b, made):  # type: ignore[no-untyped-def]
+def products(a, b, made):
     """Made += a b; every product and every sum is rounded to the type of the arrays, in increasing k.
 
     Args:
