@@ -87,6 +87,6 @@ def _scaled(found: Stored, factor: NDArray[np.float64], axis: int, exact: bool) 
     if isinstance(found, Encoded):
         raise RequestError("a quantised weight cannot be scaled by channel: quantise after that")
     wide = found.dtype == np.float64 or not exact
-    made = found.astype(np.float64 if wide else np.float32)
-    made *= factor.astype(made.dtype).reshape((-1,) + (1,) * (made.ndim - axis - 1))
+    made: NDArray[Any] = found.astype(np.float64 if wide else np.float32)
+    np.multiply(made, factor.astype(made.dtype).reshape((-1,) + (1,) * (made.ndim - axis - 1)), out=made)
     return made
