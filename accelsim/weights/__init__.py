@@ -11,6 +11,9 @@ from accelsim.weights.fitting import of_model
 from accelsim.weights.naming import Slot, expected
 from accelsim.weights.opening import open_checkpoint
 from accelsim.weights.outliers import with_outliers
+from accelsim.weights.rescaling import rescaled
 from accelsim.weights.synthetic import synthetic
 
-__all__ = ["Checkpoint", "Entry", "Slot", "expected", "of_model", "open_checkpoint", "synthetic", "with_outliers"]
+__all__ = [
+    "Checkpoint", "Entry", "Slot", "expected", "of_model", "open_checkpoint", "rescaled", "synthetic", "with_outliers",
+]  # fmt: skip

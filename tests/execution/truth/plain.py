@@ -1,7 +1,8 @@
 """The forward pass as its formulas say, in binary64 and with all positions at once: nothing of the package's own.
 
 Llama, Mistral, Qwen2, Qwen3 and Mixtral, GPT-2 and OPT, with their weights under the names of their checkpoints.
-`watch(name, x)` sees the input of every linear layer and may replace it.
+`watch(name, x)` sees the input of every linear layer and may replace it, and `cached` the keys and values
+[..., heads, tokens, head_dim] of Llama's kind.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ def forward(
     tokens: Sequence[int] | Array,
     watch: Watch = lambda name, x: x,
     dtype: Any = np.float64,
+    cached: Watch = lambda name, x: x,
 ) -> Array:
     """[..., tokens, vocabulary] logits of [..., tokens]."""
     held = {name: np.asarray(value, dtype) for name, value in weights.items()}
-    run = {"gpt2": _gpt2, "opt": _opt}.get(config["model_type"], _llama)
-    return run(config, held, np.asarray(tokens), watch)
+    if config["model_type"] in ("gpt2", "opt"):
+        return (_gpt2 if config["model_type"] == "gpt2" else _opt)(config, held, np.asarray(tokens), watch)
+    return _llama(config, held, np.asarray(tokens), watch, cached)
 
 
-def _llama(config: Mapping[str, Any], w: Mapping[str, Array], tokens: Array, watch: Watch) -> Array:
+def _llama(config: Mapping[str, Any], w: Mapping[str, Array], tokens: Array, watch: Watch, cached: Watch) -> Array:
     heads, kv = config["num_attention_heads"], config["num_key_value_heads"]
     dim = config.get("head_dim") or config["hidden_size"] // heads
     eps = config["rms_norm_eps"]
@@ -43,7 +46,8 @@ def _llama(config: Mapping[str, Any], w: Mapping[str, Array], tokens: Array, wat
         q, k, v = (_heads(_linear(w, f"{a}{p}_proj", h, watch), n) for p, n in (("q", heads), ("k", kv), ("v", kv)))
         if a + "q_norm.weight" in w:
             q, k = _rms(q, w[a + "q_norm.weight"], eps), _rms(k, w[a + "k_norm.weight"], eps)
-        mixed = _attend(_rotate(q, angle), _rotate(k, angle), v, config.get("sliding_window"))
+        k, v = cached(a + "keys", _rotate(k, angle)), cached(a + "values", v)
+        mixed = _attend(_rotate(q, angle), k, v, config.get("sliding_window"))
         x = x + _linear(w, a + "o_proj", mixed, watch)
         h = _rms(x, w[base + "post_attention_layernorm.weight"], eps)
         x = x + (_experts(config, w, base, h, watch) if "num_local_experts" in config else _swiglu(w, base, h, watch))
