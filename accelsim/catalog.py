@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeVar, cast, get_args
+from typing import Final, TypeVar, cast
 
 from accelsim.errors import AccelsimError, DescriptionError, Fault, RequestError, UnknownNameError, did_you_mean
-from accelsim.spec import faults, files, read
+from accelsim.spec import faults, files, kinds, read
 from accelsim.spec.base import Name, Record, Sourced
+from accelsim.spec.calibration import Calibration
 from accelsim.spec.chip import FAMILIES, Chip, ModelSystem
 from accelsim.spec.dram import Dram
 from accelsim.spec.files import File
@@ -25,39 +26,18 @@ from accelsim.spec.format import KINDS as FORMAT_KINDS
 from accelsim.spec.format import Format
 from accelsim.spec.format.names import HINT, from_name
 from accelsim.spec.huggingface import read_config, read_model_file
+from accelsim.spec.kinds import FOLDERS, NOUNS, TELLTALE
 from accelsim.spec.model import Model
 from accelsim.spec.node import Node
 from accelsim.spec.system import System
 
 R = TypeVar("R", bound=Record)
 
-Kind = Literal["arch", "nodes", "dram", "models", "formats", "sweeps"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-"""What the catalogue holds: chips, process nodes, DRAM, models, formats and experiments."""
+Kind = kinds.Kind
+KINDS: Final = kinds.KINDS
 
 OWN_FORMATS: Final = "ACCELSIM_FORMATS"
 """Names folders of formats beside the shipped ones, with the separator of PATH between them."""
-
-_FOLDERS: Final[dict[Kind, tuple[str, str]]] = {
-    "nodes": ("arch/nodes", "*.toml"),  # before arch, whose folder they and DRAM lie in
-    "dram": ("arch/dram", "**/*.toml"),
-    "arch": ("arch", "**/*.toml"),
-    "models": ("workloads/models", "**/*.toml"),
-    "formats": ("dataformats", "**/*.toml"),
-    "sweeps": ("sweeps", "*.toml"),
-}
-_NOUNS: Final[dict[Kind, str]] = {
-    "arch": "chip", "nodes": "node", "dram": "DRAM", "models": "model", "formats": "format", "sweeps": "sweep",
-}  # fmt: skip
-
-# Keys that only one kind of file has at its top level, to recognise a file outside of the catalogue.
-_TELLTALE: Final[dict[Kind, frozenset[str]]] = {
-    "arch": frozenset({"family", "reference_clock", "native", "clock", "sm", "peak", "memory", "energy"}),
-    "nodes": frozenset({"feature_nm", "cells", "operation", "sram"}),
-    "dram": frozenset({"standard", "protocol", "organization", "timing", "controller"}),
-    "models": frozenset({"config", "model_type", "hidden_size", "parameters_published"}),
-    "formats": frozenset({"kind", "alias_of", "bits", "exponent_bits", "element", "length", "scale"}),
-}
 
 _SETTLED_NS: Final = 100_000_000
 _listings: dict[tuple[Kind, Path, str], tuple[dict[Path, int], dict[str, Path]]] = {}
@@ -101,18 +81,18 @@ def path(kind: Kind, name: str | os.PathLike[str]) -> Path:
         UnknownNameError: no such name; lists the nearest.
     """
     if not isinstance(name, (str, os.PathLike)):
-        raise RequestError(f"expected the name of a {_NOUNS[kind]} or a path, not {name!r}")
+        raise RequestError(f"expected the name of a {NOUNS[kind]} or a path, not {name!r}")
     found = Path(name)
     if isinstance(name, str) and not _is_path(name):
         known = _files(kind)
         if name in known:
             return known[name]
         if not name or not found.exists():
-            example = "path/to/config.json" if kind == "models" else f"path/to/{_NOUNS[kind]}.toml"
+            example = "path/to/config.json" if kind == "models" else f"path/to/{NOUNS[kind]}.toml"
             hint = f"all: accelsim list {kind}      own file: {example}"
             if kind == "formats":
                 hint += f"\n      {HINT}"
-            raise UnknownNameError(_NOUNS[kind], name, known, hint=hint)
+            raise UnknownNameError(NOUNS[kind], name, known, hint=hint)
     if kind == "models" and found.is_dir() and (found / "config.json").is_file():
         return found / "config.json"
     return found
@@ -208,6 +188,18 @@ def node(source: str | os.PathLike[str] | Node) -> Node:
     return _cached(path("nodes", source), _read_node) if isinstance(source, (str, os.PathLike)) else source
 
 
+def calibration(source: str | os.PathLike[str] | Calibration) -> Calibration:
+    """Constants of a kernel library on a chip, by name, path or record.
+
+    Raises:
+        UnknownNameError: no such constants.
+        DescriptionError: every fault of the file.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return source
+    return _cached(path("calibrations", source), _read_calibration)
+
+
 def dram(source: str | os.PathLike[str] | Dram, overrides: Mapping[str, object] | None = None) -> Dram:
     """A DRAM by name, path or record.
 
@@ -223,7 +215,7 @@ def dram(source: str | os.PathLike[str] | Dram, overrides: Mapping[str, object] 
     return record.with_(overrides) if overrides else record
 
 
-def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format:
+def check(file: str | os.PathLike[str]) -> Chip | Node | Calibration | Dram | Model | Format:
     """The record of any description file; its folder or its keys tell what it describes.
 
     Raises:
@@ -234,8 +226,9 @@ def check(file: str | os.PathLike[str]) -> Chip | Node | Dram | Model | Format:
     if found.is_dir() and (found / "config.json").is_file():
         found = found / "config.json"
     content = _load(found)
-    readers: dict[Kind, Callable[[File, Path], Chip | Node | Dram | Model | Format]] = {
-        "arch": _read_chip, "nodes": _read_node, "dram": _read_dram, "models": _read_model, "formats": _read_format,
+    readers: dict[Kind, Callable[[File, Path], Chip | Node | Calibration | Dram | Model | Format]] = {
+        "arch": _read_chip, "nodes": _read_node, "calibrations": _read_calibration,
+        "dram": _read_dram, "models": _read_model, "formats": _read_format,
     }  # fmt: skip
     return readers[_recognise(content, found)](content, found)
 
@@ -272,7 +265,7 @@ def _files(kind: Kind) -> dict[str, Path]:
     if stamps and all(_stamp(folder) == stamp for folder, stamp in stamps.items()):
         return found
     found = _listed(kind)
-    folders = {root() / _FOLDERS[kind][0], *_own_folders(kind)}
+    folders = {root() / FOLDERS[kind][0], *_own_folders(kind)}
     folders |= {inner for folder in folders for inner in folder.glob("**/")}
     stamps = {folder: _stamp(folder) for folder in folders}
     if max(stamps.values()) < time.time_ns() - _SETTLED_NS:  # a change within the clock's grain would go unseen
@@ -288,9 +281,9 @@ def _stamp(folder: Path) -> int:
 
 
 def _listed(kind: Kind) -> dict[str, Path]:
-    folder, pattern = _FOLDERS[kind]
+    folder, pattern = FOLDERS[kind]
     found: dict[str, Path] = {}
-    nested = [root() / other for other, _ in _FOLDERS.values() if other.startswith(f"{folder}/")]
+    nested = [root() / other for other, _ in FOLDERS.values() if other.startswith(f"{folder}/")]
     files_ = [*(root() / folder).glob(pattern), *(file for own in _own_folders(kind) for file in own.glob("**/*.toml"))]
     for file in sorted(files_, key=lambda file: (file.stem, file)):
         if any(other in file.parents for other in nested):
@@ -339,15 +332,15 @@ def _cached(file: Path, reader: Callable[[File, Path], R]) -> R:
 
 def _recognise(content: File, file: Path) -> Kind:
     """What a file describes: by its folder in the catalogue, else by its keys."""
-    for kind, (folder, _) in _FOLDERS.items():
-        if content.origin.startswith(f"{folder}/") and kind in _TELLTALE:
+    for kind, (folder, _) in FOLDERS.items():
+        if content.origin.startswith(f"{folder}/") and kind in TELLTALE:
             return kind
-    hits = {kind: len(keys & set(content.raw)) for kind, keys in _TELLTALE.items()}
+    hits = {kind: len(keys & set(content.raw)) for kind, keys in TELLTALE.items()}
     best = max(hits, key=lambda kind: hits[kind])
     if not hits[best]:
         problem = (
-            "describes no chip (family, ...), node (feature_nm, ...), DRAM (standard, ...), model ([config] or a "
-            "config.json) or format (kind, bits, ...)"
+            "describes no chip (family, ...), node (feature_nm, ...), calibration (library, ...), DRAM (standard, "
+            "...), model ([config] or a config.json) or format (kind, bits, ...)"
         )
         raise DescriptionError(content.origin, [Fault("", problem)])
     return best
@@ -389,6 +382,7 @@ def _read_as(record_type: type[R], content: File, file: Path) -> R:
 
 
 _read_node: Final = partial(_read_as, Node)
+_read_calibration: Final = partial(_read_as, Calibration)
 _read_dram: Final = partial(_read_as, Dram)
 
 

@@ -8,8 +8,11 @@ from typing import Final
 from accelsim.devices.base import Device
 from accelsim.graph.numbers import Number
 
-COMPONENTS: Final = ("tensor", "vector", "register", "shared", "l2", "memory", "link", "static")
-"""Where energy goes. "memory" is HBM or GDDR; "vector" includes special functions and conversions."""
+COMPONENTS: Final = (
+    "tensor", "vector", "register", "shared", "l2", "memory", "link", "board", "static",
+)  # fmt: skip
+"""Where energy goes. "memory" is HBM or GDDR; "vector" includes special functions and conversions; "board" is what a
+board was found to draw beyond the priced events: issue, clock trees, wires, voltage conversion."""
 
 
 def by_component_j(events: Mapping[str, Number], device: Device) -> dict[str, Number]:
@@ -18,6 +21,8 @@ def by_component_j(events: Mapping[str, Number], device: Device) -> dict[str, Nu
     for event, amount in events.items():
         cost = device.event_cost(event)
         result[cost.component] = result.get(cost.component, 0.0) + amount * cost.joules
+        if cost.board_j is not None:
+            result["board"] = result.get("board", 0.0) + amount * cost.board_j
     return result
 
 
@@ -26,7 +31,8 @@ def by_resource_j(events: Mapping[str, Number], device: Device) -> dict[str, Num
     result: dict[str, Number] = {}
     for event, amount in events.items():
         cost = device.event_cost(event)
-        result[cost.resource] = result.get(cost.resource, 0.0) + amount * cost.joules
+        joules = cost.joules if cost.board_j is None else cost.joules + cost.board_j
+        result[cost.resource] = result.get(cost.resource, 0.0) + amount * joules
     return result
 
 

@@ -19,7 +19,7 @@ from accelsim.engine.runner import KernelRecord, Runner
 from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate.phases import Work
 from accelsim.evaluate.provenance import Constant, constants_of
-from accelsim.evaluate.resolve import beside, described, formats_of, reachable
+from accelsim.evaluate.resolve import beside, described, formats_of, reachable, separate
 from accelsim.graph import routing as routing_
 from accelsim.graph.operator import Graph, Operator
 from accelsim.mapping.flows import LATENCY, LAUNCH, MODE, PIPELINE, kernel_time_s
@@ -224,7 +224,17 @@ def explain(
     if checked.infeasible:
         return checked.infeasible
     formats = formats_of(chip, weights, activations, kv_cache)
-    work = Work(record, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
+    work = Work(
+        record,
+        formats,
+        batch,
+        prompt,
+        length,
+        logits,
+        routing_.parse(routing, seed),
+        fuse,
+        "dynamic" if separate(chip) else None,
+    )
     bits = {form.name: form.bits for form in reachable(chip, formats)}
     device = device_for(chip, bits, horizon=horizon(work), weights=formats.weights.name)
     graph = work.prefill() if phase == "prefill" else work.decode(step)

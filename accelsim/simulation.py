@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 from accelsim import catalog
 from accelsim.devices.base import Placing
 from accelsim.devices.families import device_for, resized
+from accelsim.devices.gpu import Gpu
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate import memory, outcome
+from accelsim.evaluate.group import grouped
 from accelsim.evaluate.operators import single
 from accelsim.evaluate.phases import Passes, Single, Work
-from accelsim.evaluate.resolve import Name, formats_of, reachable
+from accelsim.evaluate.resolve import Name, formats_of, reachable, separate
 from accelsim.graph import routing as routing_
 from accelsim.graph.attention import Formats
 from accelsim.mapping.horizon import Horizon
 from accelsim.results import Run
+from accelsim.spec.calibration import CLOCKS, LAUNCHES, Conditions, Residency
 from accelsim.spec.chip import Chip
+from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
-from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, STREAMS, Request
+from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, SCALES, STREAMS, Request
 from accelsim.spec.system import System
 
 DEFAULT_GENERATE = 128
+ResidencyWord = str | int | Mapping[str, str | int] | Residency | None
 UNCALIBRATED = (
     "uncalibrated: data-sheet figures and stated assumptions; no rate or efficiency is fitted to kernels of this chip"
 )
@@ -63,6 +69,11 @@ def simulate(
     logits: str = "last",
     routing: str = "uniform",
     host: str | None = None,
+    library: str | None = None,
+    residency: ResidencyWord = None,
+    clock: str | None = None,
+    launch: str = "graph",
+    scales: str = "dynamic",
     progress: outcome.Progress | None = None,
     **unknown: object,
 ) -> Run:
@@ -77,13 +88,14 @@ def simulate(
             models that do not generate.
         weights: format of linear layers and experts; the chip's native one if not given. Embedding,
             norms, router and lm_head keep the native format where this one is narrower.
-        activations: format between operators.
+        activations: format between operators; on GPUs, one that is narrower than the chip's native format, with weights
+            that are as well, is what products take, after a pass that quantises (`accelsim.graph.quantize`).
         kv_cache: format of keys and values.
         fidelity: "event" simulates; "roofline" prices in closed form.
         convention: "corrected", or "llm-viewer" to reproduce that tool (roofline only).
         seed: of drawn routing.
-        chips: number of chips, or "auto" for the smallest system of them that fits; on one GPU, above one is a "not
-            supported yet" result.
+        chips: number of chips, or "auto" for the smallest system of them that fits; several GPUs share a model by
+            tensor parallelism over their fastest link, eight at most.
         overrides: dotted chip figures, such as {"memory.bandwidth": "5 TB/s"}.
         fold: replay recurring segments; False runs everything, with the same numbers.
         fuse: merged projections, fused attention and element-wise chains.
@@ -93,6 +105,14 @@ def simulate(
         logits: positions that lm_head covers in prefill: "last" or "all".
         routing: popularity of experts: "uniform", "zipf:EXPONENT" or a JSON file; ":drawn" draws loads.
         host: for a system of memories that compute, another chip beside them than the system names.
+        library: on GPUs, whose kernels run, such as "trtllm-1.3"; the default of the chip if not given.
+        residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
+            or one of these for each of weights, activations and output.
+        clock: on GPUs, "sustained" (if not given, in events) for a chip under load, whose board holds its power by the
+            clock; "burst" for kernels on a cool chip, as single operators are taken.
+        launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
+        scales: on GPUs, of activations that are narrower than what operators exchange: "dynamic" takes a pass that
+            finds them before every product, "static" knows them beforehand, and operators write the narrow format.
         progress: called during the run.
         unknown: refused, with the nearest keyword.
 
@@ -108,7 +128,11 @@ def simulate(
     _choice("convention", convention, CONVENTIONS)
     _choice("logits", logits, LOGITS)
     _choice("streams", streams, STREAMS)
+    _choice("scales", scales, SCALES)
+    conditions = _conditions(library, residency, clock or "burst", launch)
     the_model, chip = catalog.model(model), hosted(catalog.chip(on, overrides), host)
+    if clock is None and isinstance(chip, GpuChip) and fidelity == "event":
+        conditions = replace(conditions, clock="sustained")
     length = (DEFAULT_GENERATE if the_model.generates else 0) if generate is None else generate
     for name, value, least in (("batch", batch, 1), ("prompt", prompt, 1), ("generate", length, 0), ("seed", seed, 0)):
         _whole(name, value, least)
@@ -152,9 +176,24 @@ def simulate(
         streams=streams,
         fold=fold,
         seed=seed,
+        library=conditions.library or "default",
+        residency=conditions.residency.label,
+        clock=conditions.clock,
+        launch=conditions.launch,
+        scales=scales,
     )
-    work = Work(the_model, formats, batch, prompt, length, logits, routing_.parse(routing, seed), fuse)
-    return _run(request, work, chip, formats, chips, warnings, progress)
+    work = Work(
+        the_model,
+        formats,
+        batch,
+        prompt,
+        length,
+        logits,
+        routing_.parse(routing, seed),
+        fuse,
+        scales if separate(chip) else None,
+    )
+    return _run(request, work, chip, formats, chips, warnings, conditions, progress=progress)
 
 
 def simulate_operator(
@@ -169,14 +208,21 @@ def simulate_operator(
     chips: int | str = 1,
     scope: str | None = None,
     variant: str | None = None,
+    library: str | None = None,
+    residency: ResidencyWord = None,
+    clock: str = "burst",
+    launch: str = "graph",
     **dims: Any,
 ) -> Run:
     """One operator on one chip; the same `Run` as a whole model, with one phase named "operator".
 
     Args:
-        kind: "matmul" (m, n, k: [m, k] x [k, n]), "attention" (batch, query, kv, heads, kv_heads, head_dim,
-            causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu", "add", "mul"
-            (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce" (bytes, devices).
+        kind: "matmul" (m, n, k: [m, k] x [k, n]), "experts" (tokens, experts, active, n, k, routing: a matrix [k, n]
+            per expert, times the rows of the tokens that picked it), "attention" (batch, query, kv, heads,
+            kv_heads, head_dim, causal), "softmax", "layernorm", "rmsnorm" (rows, columns), "gelu", "silu", "relu",
+            "quantize", "add", "mul" (elements, or rows and columns), "batchnorm" (likewise; HBM-PIM), "all_reduce"
+            (bytes, devices); on GPUs "all_gather", "reduce_scatter", "all_to_all" (bytes of the whole tensor,
+            devices), "send" (bytes).
         on: chip by name, path or record.
         format: of all operands; the chip's native one if not given.
         weights: format of the second operand of matmul, or of K and V.
@@ -187,12 +233,18 @@ def simulate_operator(
         scope: on a memory that computes, what is counted: "physical" is everything, "peer" what the public
             simulator of that memory counts.
         variant: on such a memory, the way to compute the operator, where there are several.
+        library: on GPUs, whose kernels run, such as "trtllm-1.3"; the default of the chip if not given.
+        residency: on GPUs, what L2 holds of the operands of a GEMM when it starts: "cold", "steady", "harness(R)",
+            or one of these for each of weights, activations and output.
+        clock: on GPUs, "burst" for kernels on a cool chip, "sustained" for a chip under load all the time.
+        launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
         dims: the dimensions, by name.
 
     Raises:
         AccelsimError: a kind, dimension, name or number that is not allowed.
     """
     _choice("fidelity", fidelity, FIDELITIES)
+    conditions = _conditions(library, residency, clock, launch)
     chip = catalog.chip(on, overrides)
     if isinstance(chip, System):
         from accelsim.evaluate import kernel
@@ -211,7 +263,7 @@ def simulate_operator(
     for name, value in (("scope", scope), ("variant", variant)):
         if value is not None:
             raise RequestError(f"{name} = {value!r}: {chip.name} has none; systems of memories that compute do")
-    formats = formats_of(chip, weights or format, format, weights or format)
+    formats = formats_of(chip, weights or format, format, (weights if kind == "attention" else None) or format)
     op = single(kind, dims, formats)
     request = Request(
         model=op.name,
@@ -224,8 +276,12 @@ def simulate_operator(
         kv_cache=formats.kv_cache.name,
         fidelity=fidelity,
         fold=fold,
+        library=conditions.library or "default",
+        residency=conditions.residency.label,
+        clock=conditions.clock,
+        launch=conditions.launch,
     )
-    return _run(request, Single(op), chip, formats, chips, (), None)
+    return _run(request, Single(op), chip, formats, chips, (), conditions)
 
 
 def simulate_trace(
@@ -258,14 +314,28 @@ def _run(
     formats: Formats,
     chips: int | str,
     warnings: tuple[str, ...],
-    progress: outcome.Progress | None,
+    conditions: Conditions,
+    *,
+    progress: outcome.Progress | None = None,
 ) -> Run:
+    devices = 1
+    shared = grouped(work, chip, chips)
+    if isinstance(shared, Infeasible):
+        return outcome.infeasible(request, shared, [], warnings)
+    if isinstance(chip, GpuChip):
+        (work, devices), chips = shared, 1
+        if devices > 1:
+            request = replace(request, chip=f"{chip.name}@{devices}")
     ahead = horizon(work)
     sized = resized(chip, chips, work.prefill(), ahead)
     if isinstance(sized, Infeasible):
         return outcome.infeasible(request, sized, [], warnings)
     bits = {form.name: form.bits for form in reachable(sized, formats)}
-    device = device_for(sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name)
+    device = device_for(
+        sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name, conditions=conditions,
+        devices=devices,
+    )  # fmt: skip
+    note = device.note if isinstance(device, Gpu) else CALIBRATION.get(device.family, UNCALIBRATED)
     used = memory.rows(work, device)
     if isinstance(device, Placing):
         failure = device.misfit(work.prefill())
@@ -275,7 +345,13 @@ def _run(
     if failure:
         return outcome.infeasible(request, failure, used, warnings)
     evaluate = outcome.roofline if request.fidelity == "roofline" else outcome.event
-    return evaluate(request, work, device, used, (*warnings, CALIBRATION.get(device.family, UNCALIBRATED)), progress)
+    return evaluate(request, work, device, used, (*warnings, note), progress)
+
+
+def _conditions(library: str | None, residency: ResidencyWord, clock: str, launch: str) -> Conditions:
+    _choice("clock", clock, CLOCKS)
+    _choice("launch", launch, LAUNCHES)
+    return Conditions(library, Residency.parse(residency), clock, launch)
 
 
 def horizon(work: Passes) -> Horizon | None:

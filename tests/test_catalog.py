@@ -225,7 +225,8 @@ def test_an_unsupported_family_is_named(config_folder: Path) -> None:
         (b"a = 1\nb = = 2\n", "line 2  is not valid TOML: Invalid value (column 5)"),
         (b"a = 1\na = 2\nb = 3\n", "line 2  is not valid TOML: Cannot overwrite a value (column 6); a key or table"),
         (b"a = " + b"[" * 100_000, "lists or tables are nested too deeply"),
-        (b"x = 1\n", "describes no chip (family, ...), node (feature_nm, ...), DRAM (standard, ...), model ([config]"),
+        (b"x = 1\n", "describes no chip (family, ...), node (feature_nm, ...), "
+     "calibration (library, ...), DRAM (standard, ...), model ([config]"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_description(tmp_path: Path, content: bytes, message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,10 +70,45 @@ def test_a_prompt_beyond_the_context_warns_and_runs() -> None:
     assert any("1028 tokens exceed the 1024 positions" in warning for warning in run.warnings)
 
 
-def test_every_result_says_uncalibrated() -> None:
-    assert any(
-        w.startswith("uncalibrated") for w in accelsim.simulate("gpt2", "h100-sxm", prompt=8, generate=1).warnings
-    )
+@pytest.mark.parametrize(
+    ("chip", "start"),
+    [("h100-sxm", "calibrated: GEMMs by trtllm-1.3 on h100-sxm"),
+     ("h100-pcie", "uncalibrated: no kernel of this chip was measured; GEMMs by trtllm-1.3 on h100-sxm"),
+     ("v100", "uncalibrated: no kernel of this chip was measured; GEMMs by trtllm-1.0 on a100-sxm-80gb"),
+     ("mi300x", "uncalibrated: ")],
+)  # fmt: skip
+def test_every_result_says_what_its_constants_come_from(chip: str, start: str) -> None:
+    run = accelsim.simulate("gpt2", chip, prompt=8, generate=1)
+    assert any(warning.startswith(start) for warning in run.warnings)
+
+
+def test_library_residency_and_clock_change_the_answer_and_are_told() -> None:
+    def seconds(**more: Any) -> float:
+        run = accelsim.simulate_operator("matmul", on="h100-sxm", **{"m": 16, "n": 4096, "k": 1024, **more})
+        return float(run.summary["total_time_s"])
+
+    assert seconds(residency="steady") < seconds()
+    assert seconds(residency={"weights": "steady"}) < seconds()
+    assert seconds(clock="sustained", m=4096) > seconds(m=4096)
+    assert seconds(library="trtllm-1.0") != seconds()
+    run = accelsim.simulate("gpt2", "h100-sxm", prompt=8, generate=1, library="trtllm-1.0", clock="sustained")
+    assert (run.request.library, run.request.residency, run.request.clock) == ("trtllm-1.0", "cold", "sustained")
+    assert run.operators["priced_by"].str.contains("@a100-sxm-80gb-trtllm-1.0").any()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [({"library": "cublas"}, "no library named 'cublas'"), ({"residency": "hot"}, "residency = 'hot': allowed are"),
+     ({"clock": "boost"}, "clock = 'boost': allowed are burst, sustained")],
+)  # fmt: skip
+def test_conditions_that_do_not_exist_are_refused(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(AccelsimError, match=message):
+        accelsim.simulate("gpt2", "h100-sxm", prompt=8, generate=1, **more)
+
+
+def test_conditions_are_those_of_gpus() -> None:
+    with pytest.raises(AccelsimError, match="library, residency and clock are conditions of GPU kernels"):
+        accelsim.simulate("gpt2", "groq-lpu-8", prompt=8, generate=2, clock="sustained")
 
 
 def test_logits_of_all_positions_cost_more() -> None:
@@ -161,10 +197,36 @@ def test_bad_operators(kind: str, dims: dict[str, int], message: str) -> None:
         accelsim.simulate_operator(kind, on="h100-sxm", **dims)
 
 
-def test_a_collective_is_not_supported_yet() -> None:
-    run = accelsim.simulate_operator("all_reduce", bytes=1024, devices=8, on="h100-sxm")
-    assert run.infeasible is not None
-    assert "not supported yet" in run.infeasible.reason
+def test_several_gpus_share_a_model() -> None:
+    one, eight = (accelsim.simulate("llama-2-13b", "h100-sxm", chips=n, prompt=256, generate=4) for n in (1, 8))
+    assert eight.request.chip == "h100-sxm@8"
+    assert one.summary["time_per_output_token_s"] / 8 < eight.summary["time_per_output_token_s"]
+    assert eight.summary["time_per_output_token_s"] < one.summary["time_per_output_token_s"] / 2
+    assert eight.summary["flops"] == one.summary["flops"]
+    kinds = eight.operators.set_index("name")["kind"]
+    assert {"all_reduce", "all_gather"} <= set(kinds)
+    assert "collectives by nccl on h100-sxm" in eight.warnings[-1]
+    bounds = [accelsim.simulate("llama-2-13b", "h100-sxm", chips=8, prompt=256, generate=4, fidelity="roofline")]
+    assert bounds[0].summary["total_time_s"] < eight.summary["total_time_s"]
+
+
+def test_as_few_gpus_as_hold_the_model() -> None:
+    run = accelsim.simulate("llama-2-70b", "h100-sxm", chips="auto", prompt=16, generate=2)
+    assert run.request.chip == "h100-sxm@2"
+    alone = accelsim.simulate("llama-2-7b", "h100-sxm", chips="auto", prompt=16, generate=2)
+    assert alone.request.chip == "h100-sxm"
+    never = accelsim.simulate("llama-3.1-405b", "h100-sxm", chips="auto", prompt=16, generate=2)
+    assert never.infeasible is not None
+    assert never.infeasible.kind == "capacity"
+
+
+def test_gpus_that_cannot_share_a_model() -> None:
+    for chips, message in ((3, "cannot be shared evenly by 3"), (16, "a board joins 8 at most")):
+        run = accelsim.simulate("llama-2-7b", "h100-sxm", chips=chips, prompt=16, generate=2)
+        assert run.infeasible is not None
+        assert message in run.infeasible.reason
+    one = accelsim.simulate_operator("matmul", m=1, n=1, k=1, on="h100-sxm", chips=2)
+    assert one.infeasible is not None
 
 
 def test_no_public_name_is_hidden_by_a_module() -> None:

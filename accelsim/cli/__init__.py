@@ -5,7 +5,10 @@ Each module registers its commands with `common.app` when it is imported here, i
 
 from __future__ import annotations
 
-from accelsim.cli import run, operator, explain, graph, format, accuracy, dram, validate, describe  # isort: skip
+from accelsim.cli import run, operator, explain, graph, format, accuracy, dram, validate, calibrate, describe  # isort: skip
 from accelsim.cli.common import app, main
 
-__all__ = ["accuracy", "app", "describe", "dram", "explain", "format", "graph", "main", "operator", "run", "validate"]
+__all__ = [
+    "accuracy", "app", "calibrate", "describe", "dram", "explain", "format", "graph", "main", "operator", "run",
+    "validate",
+]  # fmt: skip

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from accelsim.catalog import Kind
 
 _TITLES: dict[str, str] = {
-    "arch": "chips", "nodes": "process nodes", "dram": "DRAM", "models": "models", "formats": "formats",
+    "arch": "chips", "nodes": "process nodes", "calibrations": "constants of kernels", "dram": "DRAM",
+    "models": "models", "formats": "formats",
     "sweeps": "sweeps",
 }  # fmt: skip
 
@@ -23,12 +24,12 @@ _TITLES: dict[str, str] = {
 @app.command("list")
 def list_(
     kind: Annotated[
-        Literal["arch", "nodes", "dram", "models", "formats", "sweeps"] | None,
+        Literal["arch", "nodes", "calibrations", "dram", "models", "formats", "sweeps"] | None,
         typer.Argument(help="What to list; everything by default."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the chips, process nodes, DRAM, models, formats and sweeps that are described."""
+    """List the chips, process nodes, constants of kernels, DRAM, models, formats and sweeps that are described."""
     from accelsim import catalog
     from accelsim.cli import render
 
@@ -70,10 +71,12 @@ def show(
         document, parts = render.chip(chip)
     elif kind == "models":
         document, parts = render.model(catalog.model(path, changed))
-    elif changed and kind in ("sweeps", "nodes"):
+    elif changed and kind in ("sweeps", "nodes", "calibrations"):
         raise RequestError(f"--set changes chips, DRAM, models and formats, not {kind}")
     elif kind == "dram":
         document, parts = render.dram(catalog.dram(path, changed))
+    elif kind == "calibrations":
+        document, parts = render.calibration(catalog.calibration(path))
     elif kind == "nodes":
         document, parts = render.node(catalog.node(path))
     elif kind == "formats":

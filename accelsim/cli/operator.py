@@ -12,12 +12,16 @@ from accelsim.cli import files
 from accelsim.cli.common import JsonOption, SetOption, app, overrides
 from accelsim.cli.options import (
     ChipsOption,
+    ClockOption,
     ExportOption,
     FidelityOption,
     FoldOption,
+    LaunchOption,
+    LibraryOption,
     OnOption,
     PlotKindOption,
     PlotOption,
+    ResidencyOption,
     ScopeOption,
     WeightsOption,
 )
@@ -58,7 +62,8 @@ def operator(
         str,
         typer.Argument(
             metavar="KIND",
-            help="matmul, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul or all_reduce.",
+            help="matmul, experts, attention, softmax, layernorm, rmsnorm, gelu, silu, relu, add, mul, quantize, "
+            "all_reduce, all_gather, reduce_scatter, all_to_all or send.",
         ),
     ],
     *,
@@ -66,6 +71,17 @@ def operator(
     m: Annotated[int | None, _size("matmul: rows of the result.")] = None,
     n: Annotated[int | None, _size("matmul: columns of the result.")] = None,
     k: Annotated[int | None, _size("matmul: depth.")] = None,
+    tokens: Annotated[int | None, _size("experts: tokens.")] = None,
+    experts: Annotated[int | None, _size("experts: matrices [k, n].")] = None,
+    active: Annotated[int | None, _size("experts: picks of each token.")] = None,
+    routing: Annotated[
+        str | None,
+        typer.Option(
+            help="experts: their popularity: uniform, zipf:EXPONENT or a JSON file.",
+            show_default=False,
+            rich_help_panel="Dimensions",
+        ),
+    ] = None,
     batch: Annotated[int | None, _size("matmul, attention: independent products or sequences.")] = None,
     query: Annotated[int | None, _size("attention: query positions.")] = None,
     kv: Annotated[int | None, _size("attention: key and value positions.")] = None,
@@ -80,10 +96,13 @@ def operator(
     bytes_: Annotated[
         int | None,
         typer.Option(
-            "--bytes", help="all_reduce: bytes on each device.", show_default=False, rich_help_panel="Dimensions"
+            "--bytes",
+            help="Collectives: bytes of the whole tensor; send: of the message.",
+            show_default=False,
+            rich_help_panel="Dimensions",
         ),
     ] = None,
-    devices: Annotated[int | None, _size("all_reduce: devices.")] = None,
+    devices: Annotated[int | None, _size("Collectives: devices.")] = None,
     format_: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="Of all operands; native to the chip by default.")
     ] = None,
@@ -91,6 +110,10 @@ def operator(
     fidelity: FidelityOption = "event",
     no_fold: FoldOption = False,
     chips: ChipsOption = "1",
+    library: LibraryOption = None,
+    residency: ResidencyOption = None,
+    clock: ClockOption = None,
+    launch: LaunchOption = "graph",
     scope: ScopeOption = None,
     variant: Annotated[
         str | None, typer.Option(metavar="NAME", help="Way to compute it, where a memory that computes has several.")
@@ -112,6 +135,10 @@ def operator(
         "m": m,
         "n": n,
         "k": k,
+        "tokens": tokens,
+        "experts": experts,
+        "active": active,
+        "routing": routing,
         "batch": batch,
         "query": query,
         "kv": kv,
@@ -141,6 +168,10 @@ def operator(
         fidelity=fidelity,
         fold=not no_fold,
         chips=number_of(chips),
+        library=library,
+        residency=residency,
+        clock=clock or "burst",
+        launch=launch,
         scope=scope,
         variant=variant,
         **dims,

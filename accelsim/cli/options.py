@@ -84,6 +84,34 @@ StreamsOption = Annotated[
     ),
 ]
 FoldOption = Annotated[bool, typer.Option("--no-fold", help="Run what recurs again; the numbers are the same.")]
+LibraryOption = Annotated[
+    str | None,
+    typer.Option("--library", help="On GPUs: whose kernels run (`accelsim list calibrations`).", show_default=False),
+]
+ResidencyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--residency", metavar="cold|steady|harness(R)", help="On GPUs: what L2 holds when a GEMM starts.",
+        show_default=False,
+    ),
+]  # fmt: skip
+ClockOption = Annotated[
+    str | None,
+    typer.Option(
+        "--clock", metavar="burst|sustained", show_default=False,
+        help="On GPUs: a cool chip (single operators), or one under load (whole models).",
+    ),
+]  # fmt: skip
+LaunchOption = Annotated[
+    str,
+    typer.Option("--launch", metavar="graph|stream", help="On GPUs: kernels of a graph, or launched one by one."),
+]
+ScalesOption = Annotated[
+    str,
+    typer.Option(
+        "--scales", metavar="dynamic|static", help="On GPUs: of narrow activations, found by a pass or known before."
+    ),
+]
 ChipsOption = Annotated[str, typer.Option("--chips", metavar="N|auto", help="Number of chips.")]
 PlotOption = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Write a picture: .png, .pdf or .svg.")]
 PlotKindOption = Annotated[

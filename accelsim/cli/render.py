@@ -15,6 +15,7 @@ from accelsim.errors import UnknownNameError
 from accelsim.graph import parameters
 from accelsim.mapping.gpu.memory import port
 from accelsim.spec.base import Description
+from accelsim.spec.calibration import Calibration
 from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip, Peak
 from accelsim.spec.dram import Dram
@@ -44,6 +45,10 @@ _COLUMNS: dict[Kind, tuple[tuple[str, str, str], ...]] = {
         ("fp16_mac_j", "fp16 multiply, fp32 add", "J/op"), ("full_adder_m2", "full adder", "um2"),
         ("status", "status", ""),
     ),
+    "calibrations": (
+        ("name", "name", ""), ("chip", "chip", ""), ("library", "library", ""), ("rows", "rows", ""),
+        ("held_mean", "error on held rows", ""), ("status", "status", ""),
+    ),
     "dram": (
         ("name", "name", ""), ("standard", "standard", ""), ("timing", "timing", ""), ("channels", "channels", ""),
         ("capacity_bytes", "capacity", "B"), ("peak_bytes_per_s", "peak", "B/s"), ("status", "status", ""),
@@ -70,6 +75,8 @@ def summary(kind: Kind, name: str) -> dict[str, Any]:
         return _chip_row(catalog.chip(name))
     if kind == "nodes":
         return _node_row(catalog.node(name))
+    if kind == "calibrations":
+        return _calibration_row(catalog.calibration(name))
     if kind == "dram":
         return _dram_row(catalog.dram(name))
     if kind == "models":
@@ -92,7 +99,7 @@ def table(kind: Kind, rows: Iterable[Mapping[str, Any]], title: str) -> Table:
     return result
 
 
-def one_line(record: Chip | Node | Dram | Model | Format) -> str:
+def one_line(record: Chip | Node | Calibration | Dram | Model | Format) -> str:
     """What a record is, for `check`."""
     if isinstance(record, GpuChip):
         row = _chip_row(record)
@@ -107,6 +114,9 @@ def one_line(record: Chip | Node | Dram | Model | Format) -> str:
         return f"model {record.name}: {record.family}, {_cell(parameters.count(record), '#')} parameters"
     if isinstance(record, Node):
         return f"node {record.name}: {len(record.operation)} operations"
+    if isinstance(record, Calibration):
+        kernels = f"{record.provenance.fit.rows} timed" if record.provenance else "not timed"
+        return f"calibration {record.name}: {kernels}, kernels of {record.library} on {record.chip}"
     if isinstance(record, Dram):
         return f"DRAM {record.name}: {record.standard}, {_cell(record.peak_bytes_per_s, 'B/s')}"
     if isinstance(record, Format):
@@ -159,6 +169,11 @@ def _achieved(record: GpuChip) -> tuple[dict[str, Any] | None, list[RenderableTy
 
 def node(record: Node) -> Shown:
     """A process node: every figure."""
+    return _described(record)
+
+
+def calibration(record: Calibration) -> Shown:
+    """Constants of kernels: every figure."""
     return _described(record)
 
 
@@ -292,6 +307,17 @@ def _native_peak(record: GpuChip) -> Peak | None:
     pair = {record.native.activations, record.native.weights}
     rows = [row for row in record.peak if set(row.operands) == pair and row.sparsity == "dense"]
     return max(rows, key=lambda row: row.flops_per_clock, default=None)
+
+
+def _calibration_row(record: Calibration) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "chip": record.chip,
+        "library": record.library,
+        "rows": record.provenance.fit.rows if record.provenance else 0,
+        "held_mean": record.provenance.held.mean if record.provenance else None,
+        "status": record.status,
+    }
 
 
 def _node_row(record: Node) -> dict[str, Any]:

@@ -14,11 +14,15 @@ from accelsim.spec.infeasible import Infeasible
 
 
 class EventCost(NamedTuple):
-    """Where the energy of a counted event goes: component, resource, and joules of one event."""
+    """Where the energy of a counted event goes: component, resource, and joules of one event.
+
+    `board_j` is what the board draws on top of them, None where nothing is known of that.
+    """
 
     component: str
     resource: str
     joules: Number
+    board_j: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from accelsim.graph.numbers import Number
 from accelsim.graph.operator import Graph
 from accelsim.mapping.horizon import Horizon
 from accelsim.spec.aim import AimPart
+from accelsim.spec.calibration import Conditions
 from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip
 from accelsim.spec.fpga import FpgaPart, FpgaSystem
@@ -64,6 +65,8 @@ def device_for(
     *,
     horizon: Horizon | None = None,
     weights: str | None = None,
+    conditions: Conditions | None = None,
+    devices: int = 1,
 ) -> Device:
     """The device of a chip's description.
 
@@ -74,14 +77,20 @@ def device_for(
         streams: "one" stream of kernels, or as many as the "graph" allows.
         horizon: what the whole run will ask for, for machines that compile for it; None for single operators.
         weights: format of the weights, in which parts compute whose arithmetic is software.
+        conditions: library, residency and clock of the kernels of a GPU.
+        devices: GPUs that share every operator.
 
     Raises:
-        RequestError: a description of a family that has no device, or that takes no columns.
+        RequestError: a description of a family that has no device, or that takes no columns or conditions.
     """
     if isinstance(chip, GpuChip):
         from accelsim.devices.gpu import Gpu
 
-        return Gpu(chip, bits, columns, streams)
+        return Gpu(chip, bits, columns, streams, conditions, devices)
+    if conditions is not None and conditions != Conditions():
+        raise RequestError(
+            f"{getattr(chip, 'name', chip)}: library, residency and clock are conditions of GPU kernels; leave them out"
+        )
     if columns:
         raise RequestError(
             f"{getattr(chip, 'name', chip)}: figures of the chip differ from point to point on GPUs only, not "
@@ -153,7 +162,5 @@ def resized(chip: Chip, chips: int | str, first: Graph, horizon: Horizon | None)
         from accelsim.devices.tsp import sized as tsp_sized
 
         return tsp_sized(chip, chips, horizon)
-    what = "the number of parts is the system's count" if isinstance(chip, System) else "runs over several GPUs are"
-    levers = ("overrides: count",) if isinstance(chip, System) else ("chips = 1",)
-    reason = what if isinstance(chip, System) else f"{what} not supported yet"
-    return Infeasible("unsupported", f"{chips} chips: {reason}", set_by=("chips",), levers=levers)
+    what = "the number of parts is the system's count"
+    return Infeasible("unsupported", f"{chips} chips: {what}", set_by=("chips",), levers=("overrides: count",))

@@ -83,7 +83,7 @@ def _levers(work: Passes, weights: float, cache: float, held: float, capacity: f
         tokens = int(work.prompt) + int(work.generate)
         fitting = max(0, int((capacity - weights - held) / cache * tokens))
         levers.append(f"about {fitting} tokens of context instead of {tokens}")
-    levers.append(f"{ceil((weights + cache + held) / capacity)} chips of this memory (not supported yet)")
+    levers.append(f"{ceil((weights + cache + held) / capacity)} chips of this memory")
     return levers
 
 

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from accelsim.errors import RequestError, UnknownNameError, did_you_mean
-from accelsim.graph.attention import Formats
+from accelsim.graph.attention import Build, Formats, Shape
+from accelsim.graph.feed_forward import experts
 from accelsim.graph.operator import Kind, Operator, Role, Tensor
+from accelsim.graph.routing import parse
 
 _ELEMENTWISE = {
     "add": Kind.ADD,
     "mul": Kind.MULTIPLY,
     "relu": Kind.ACTIVATION,
     "gelu": Kind.ACTIVATION,
+    "quantize": Kind.QUANTIZE,
     "silu": Kind.ACTIVATION,
     "softmax": Kind.SOFTMAX,
     "layernorm": Kind.NORM,
@@ -21,16 +24,20 @@ _ELEMENTWISE = {
 }
 _IN_MEMORY = ("batchnorm",)
 """Element-wise operators that only memories that compute have as kernels; models fold them into their weights."""
+_COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "matmul": ("m", "n", "k"),
+    "experts": ("tokens", "experts", "active", "n", "k"),
     "attention": ("query", "kv", "heads", "head_dim"),
-    "all_reduce": ("bytes", "devices"),
+    **dict.fromkeys(_COLLECTIVES, ("bytes", "devices")),
+    "send": ("bytes",),
     **dict.fromkeys((*_ELEMENTWISE, *_IN_MEMORY), ()),
 }
 _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "matmul": {"batch": 1},
+    "experts": {"routing": "uniform"},
     "attention": {"batch": 1, "kv_heads": None, "causal": False, "window": None},
-    "all_reduce": {},
+    **{name: {} for name in (*_COLLECTIVES, "send")},
     **{name: {"elements": None, "rows": None, "columns": None} for name in (*_ELEMENTWISE, *_IN_MEMORY)},
 }
 KINDS = tuple(_REQUIRED)
@@ -53,7 +60,7 @@ def checked(kind: str, dims: Mapping[str, Any]) -> dict[str, Any]:
                 f"{kind}: unknown dimension {name!r}{did_you_mean(name, allowed)}; it takes {', '.join(allowed)}"
             )
         if (
-            name != "causal"
+            name not in ("causal", "routing")
             and value is not None
             and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
         ):
@@ -81,11 +88,14 @@ def single(kind: str, dims: Mapping[str, Any], formats: Formats) -> Operator:
         return _matmul(given, formats)
     if kind == "attention":
         return _attention(given, formats)
-    if kind == "all_reduce":
+    if kind == "experts":
+        return _experts(given, formats)
+    if kind in _COLLECTIVES or kind == "send":
         tensor = Tensor(
             "data", (given["bytes"] / formats.activations.bytes_per_element,), Role.ACTIVATION, formats.activations
         )
-        return Operator(name=kind, kind=Kind.ALL_REDUCE, dims=given, inputs=(tensor,), outputs=(tensor,))
+        dims = {"devices": 2, **given}
+        return Operator(name=kind, kind=Kind(kind), dims=dims, inputs=(tensor,), outputs=(tensor,))
     return _elementwise(kind, given, formats)
 
 
@@ -101,6 +111,15 @@ def _matmul(d: Mapping[str, Any], formats: Formats) -> Operator:
         ),
         outputs=(Tensor("c", (batch, d["m"], d["n"]), Role.ACTIVATION, formats.activations),),
     )
+
+
+def _experts(d: Mapping[str, Any], formats: Formats) -> Operator:
+    """One matrix [k, n] per expert, times the rows of the tokens that picked it."""
+    if d["active"] > d["experts"]:
+        raise RequestError(f"experts: active = {d['active']} exceeds experts = {d['experts']}")
+    build = Build(Shape(1, d["tokens"], 0), formats, d["k"])
+    matrices = (d["experts"], d["k"], d["n"])
+    return experts(build, "experts", "gathered", "expert_rows", matrices, d["active"], parse(d["routing"], 0))
 
 
 def _attention(d: Mapping[str, Any], formats: Formats) -> Operator:
@@ -148,7 +167,8 @@ def _only_one_size(name: str, d: Mapping[str, Any]) -> None:
 
 def _elementwise(name: str, d: Mapping[str, Any], formats: Formats) -> Operator:
     rows, columns = (1, d["elements"]) if d["elements"] is not None else (d["rows"], d["columns"])
-    x = Tensor("x", (rows, columns), Role.ACTIVATION, formats.activations)
+    wide = formats.wide if name == "quantize" else formats.activations
+    x = Tensor("x", (rows, columns), Role.ACTIVATION, wide)
     inputs = [x]
     if name in ("add", "mul"):
         inputs.append(Tensor("y", (rows, columns), Role.ACTIVATION, formats.activations))

@@ -194,8 +194,8 @@ def _power_warning(rows: Rows, excess_w: float, limit_w: float) -> tuple[str, ..
     power_w = worst["average_power_w"]
     return (
         f"average power in {worst['phase']} is {power_w:.0f} W, {excess_w:.0f} W above the board limit of "
-        f"{limit_w:.0f} W: the chip would lower its clock, which is not modelled; `accelsim show CHIP` lists which "
-        "energies are assumed",
+        f"{limit_w:.0f} W: the chip would lower its clock, as GPUs do in events unless clock = 'burst'; "
+        "`accelsim show CHIP` lists which energies are assumed",
     )
 
 

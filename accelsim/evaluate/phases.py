@@ -9,10 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from accelsim.graph import build, footprint, transforms
+from accelsim.graph import build, footprint, quantize, transforms
 from accelsim.graph.attention import Formats
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import Block, Graph, Operator, Tensor
+from accelsim.graph.parallel import tensor_parallel
 from accelsim.graph.routing import Routing
 from accelsim.spec.model import Model
 
@@ -59,7 +60,12 @@ class Passes(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """A model and a request with every name resolved; batch and lengths may be columns of design points."""
+    """A model and a request with every name resolved; batch and lengths may be columns of design points.
+
+    Where `scales` is set, activations in a narrow format are what products take, and operators exchange a wide one:
+    "dynamic" scales are found by a pass of its own, with "static" ones operators write what products take. Else they
+    are what operators exchange. With several chips the graphs are those of tensor parallelism.
+    """
 
     model: Model
     formats: Formats
@@ -69,11 +75,23 @@ class Work:
     logits: str
     routing: Routing
     fuse: bool
+    scales: str | None = None
+    chips: int = 1
 
     @property
     def first(self) -> str:
         """Name of the first phase."""
         return "prefill"
+
+    @property
+    def _between(self) -> Formats:
+        return quantize.between(self.formats) if self.scales else self.formats
+
+    def _finished(self, graph: Graph) -> Graph:
+        made = transforms.fuse(graph) if self.fuse else graph
+        if self._between is not self.formats:
+            made = quantize.quantize_inputs(made, self.formats, passes=self.scales == "dynamic")
+        return tensor_parallel(made, self.chips) if self.chips > 1 else made
 
     def prefill(self) -> Graph:
         """The pass over the prompt."""
@@ -86,18 +104,18 @@ class Work:
             self.model,
             batch=self.batch,
             prompt=self.prompt,
-            formats=self.formats,
+            formats=self._between,
             logits=self.logits,
             routing=self.routing,
         )
-        return transforms.fuse(graph) if self.fuse else graph
+        return self._finished(graph)
 
     def decode(self, step: Number) -> Graph:
         """Decode step `step`, from 1."""
         graph = build.decode(
-            self.model, batch=self.batch, prompt=self.prompt, step=step, formats=self.formats, routing=self.routing
+            self.model, batch=self.batch, prompt=self.prompt, step=step, formats=self._between, routing=self.routing
         )
-        return transforms.fuse(graph) if self.fuse else graph
+        return self._finished(graph)
 
     def decode_steps(self) -> Iterator[Graph]:
         """All decode steps in order.

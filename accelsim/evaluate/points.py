@@ -17,7 +17,7 @@ from accelsim.errors import RequestError, UnknownNameError
 from accelsim.evaluate import roofline
 from accelsim.evaluate.outcome import closed_totals, request_figures
 from accelsim.evaluate.phases import Work
-from accelsim.evaluate.resolve import formats_of, reachable
+from accelsim.evaluate.resolve import formats_of, reachable, separate
 from accelsim.evaluate.summary import summarise
 from accelsim.graph.routing import Routing
 from accelsim.mapping.gpu.figures import COLUMNS
@@ -93,6 +93,7 @@ def evaluate_points(
                 logits,
                 routing or Routing(),
                 fuse,
+                "dynamic" if separate(chip) else None,
             )
             device = device_for(chip, bits, {name: mine[name] for name in COLUMNS if name in mine})
             totals = roofline.evaluate(work, device, len(part))

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from accelsim import catalog
+from accelsim.mapping.gpu.library import ATTENTION, CALIBRATED
 from accelsim.mapping.gpu.memory import FIGURE, port
 from accelsim.mapping.kernel import PART, Kernel
 from accelsim.spec.base import STATUSES, Description, Sourced
+from accelsim.spec.calibration import Calibration
 from accelsim.spec.device import Conversion, GpuChip, Narrowing, Peak
 from accelsim.spec.faults import unit_at
 from accelsim.spec.ipu import AmpPeak
@@ -60,6 +63,12 @@ def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]
         memory = port(chip)
         yield Constant(path, memory.streaming_bytes_per_s, "B/s", memory.source, memory.status)
         return
+    if path == CALIBRATED:
+        yield from _calibrated(catalog.calibration(kernel.choice["calibration"]))
+        return
+    if ".".join(tables) == ATTENTION:
+        yield from _attention(catalog.calibration(kernel.choice["calibration"]), kernel, last)
+        return
     for name in tables:
         owner = getattr(owner, name)
     content = getattr(owner, last, None)
@@ -73,12 +82,35 @@ def _figures(chip: Description, path: str, kernel: Kernel) -> Iterator[Constant]
         yield _figure(chip, owner, (*tables, last))
 
 
+def _calibrated(record: Calibration) -> Iterator[Constant]:
+    """The constants of a library's GEMMs."""
+    for key, value in record.gemm.model_dump(by_alias=True).items():
+        path = ("gemm", key)
+        yield Constant(f"calibration.gemm.{key}", value, unit_at(Calibration, path), record.source, record.status)
+
+
+def _attention(record: Calibration, kernel: Kernel, which: str) -> Iterator[Constant]:
+    """The constants of a library's attention, over prompts ("prefill") or over a cache ("decode")."""
+    op, known = kernel.operator, record.attention
+    if known is None:
+        return
+    query, cache = (form.name for form in op.operand_formats())
+    width = int(op.dims["head_dim"])
+    found = known.prefilling(query, cache, width) if which == "prefill" else known.decoding(query, cache, width)
+    told = known.prefill_provenance if which == "prefill" else known.decode_provenance
+    for key, value in found.model_dump(by_alias=True).items():
+        symbol = unit_at(Calibration, ("attention", which, key))
+        source = record.source if told is None else told.source
+        yield Constant(f"{ATTENTION}.{which}.{key}", value, symbol, source, record.status)
+
+
 def _used(row: Any, kernel: Kernel) -> bool:
     """Whether the kernel uses a row of matrix rates or of conversions."""
     if isinstance(row, Peak | AmpPeak):
         first, second = row.operands
         dense = isinstance(row, AmpPeak) or row.sparsity == "dense"
-        return dense and f"tensor:{first}x{second}:{row.accumulator}" in kernel.events
+        name = f"tensor:{first}x{second}:{row.accumulator}"
+        return dense and any(event.partition("@")[0] == name for event in kernel.events)
     if isinstance(row, Conversion):
         return any(f"{source}->{target}" in kernel.priced_by for source in row.sources for target in row.targets)
     if isinstance(row, Narrowing):

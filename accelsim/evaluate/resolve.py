@@ -11,7 +11,7 @@ from accelsim.errors import RequestError
 from accelsim.graph.attention import Formats
 from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip, Native
-from accelsim.spec.format import Format
+from accelsim.spec.format import Format, SparseFormat
 from accelsim.spec.format.mixture import MixtureFormat
 from accelsim.spec.fpga import FpgaPart, FpgaSystem
 from accelsim.spec.ipu import IpuPart
@@ -60,10 +60,15 @@ def formats_of(
     chosen = weight_format(weights or own)
     return Formats(
         weights=chosen,
-        activations=catalog.format_(activations or native.activations),
-        kv_cache=catalog.format_(kv_cache or native.kv_cache),
+        activations=_dense("activations", activations or native.activations),
+        kv_cache=_dense("kv_cache", kv_cache or native.kv_cache),
         wide=chosen if chosen.bits_per_element >= own.bits_per_element else own,
     )
+
+
+def separate(chip: Chip) -> bool:
+    """Whether quantising activations is a pass of its own there, beside operators that exchange a wide format."""
+    return isinstance(chip, GpuChip)
 
 
 def native_of(chip: Chip) -> Native:
@@ -90,6 +95,13 @@ def reachable(chip: Chip, formats: Formats) -> list[Format]:
     rows = part.peak if isinstance(part, GpuChip | IpuPart | TspPart) else ()
     named = {name for row in rows for name in row.operands}
     return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
+
+
+def _dense(role: str, name: Name | Format) -> Format:
+    found = catalog.format_(name)
+    if isinstance(found, SparseFormat):
+        raise RequestError(f"{role} = {found.name!r}: only weights can be kept two of four; try {found.dense.name}")
+    return found
 
 
 def mixture_format(part: FpgaPart, name: str) -> Format | None:

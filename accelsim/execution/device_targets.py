@@ -18,7 +18,6 @@ from accelsim.execution.lanes import Lanes
 from accelsim.execution.plan import Unit
 from accelsim.graph.operator import Kind, Operator, Role
 from accelsim.mapping.fpga.operands import refused
-from accelsim.mapping.gpu.attention import KV_BLOCKS
 from accelsim.mapping.gpu.pairs import resolve as gpu_pair
 from accelsim.mapping.ipu.pairs import resolve as ipu_pair
 from accelsim.mapping.tsp.pairs import resolve as tsp_pair
@@ -33,6 +32,7 @@ from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuPart
 from accelsim.spec.system import System
 from accelsim.spec.tsp import TspPart
+from accelsim.timing.gpu.decode import STEP
 
 BESIDE: Final = "on the vector unit, beside the main loop"
 
@@ -89,12 +89,8 @@ class Device:
         return _unit(self.part, op)
 
     def tile(self, op: Operator) -> int | None:
-        """On a GPU the KV block of its kernel; other machines write scores out, or hold a whole row."""
-        if not isinstance(self.part, GpuChip):
-            return None
-        keys = op.inputs[1]
-        wide = float(op.dims["head_dim"]) * keys.format.bytes_per_element
-        return next((b for b in KV_BLOCKS if 4 * b * wide <= self.part.sm.shared_bytes), KV_BLOCKS[-1])
+        """On a GPU a step of its kernel for decoding; other machines write scores out, or hold a whole row."""
+        return STEP if isinstance(self.part, GpuChip) else None
 
     def table(self, op: Operator) -> int:
         """Entries of the table that an overlay has in place of GELU."""

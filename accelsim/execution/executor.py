@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
+from accelsim.evaluate.phases import Work
 from accelsim.execution import walk
 from accelsim.execution.cache import KvCache
 from accelsim.execution.plan import NumericsPlan, Target, plan_of
 from accelsim.execution.rules import Pass
 from accelsim.execution.weights import Weights
-from accelsim.graph import build, transforms
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Graph, Role
+from accelsim.graph.routing import Routing
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -26,7 +27,8 @@ Array = NDArray[Any]
 Tokens = NDArray[np.int64]
 Overrides = Mapping[str, Format]
 
-_ONE: Final = 1
+_FIRST: Final = 1
+"""Step of decode that follows the prompt."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,15 @@ class Setting:
         overrides: storage formats of single tensors or of all that an operator writes or reads as weights; see
             `overridden`.
         fuse: merged projections, fused attention and element-wise chains, as `accelsim.simulate` has them.
+        scales: "dynamic" has passes of their own that quantise what products take, as `accelsim.simulate` prices
+            them on GPUs; None leaves activations narrow between operators, too.
     """
 
     formats: Formats
     unrounded: tuple[Role, ...] = ()
     overrides: tuple[tuple[str, Format], ...] = ()
     fuse: bool = True
+    scales: str | None = None
 
 
 class Executor:
@@ -78,17 +83,15 @@ class Executor:
 
     def prefill_graph(self, batch: int, prompt: int) -> Graph:
         """The graph that is priced for a prompt."""
-        made = build.prefill(self.model, batch=batch, prompt=prompt, formats=self._setting.formats, logits="all")
-        return self._shaped(made)
+        return overridden(self._work(batch, prompt).prefill(), dict(self._setting.overrides))
 
     def decode_graph(self, batch: int, past: int) -> Graph:
         """The graph that is priced for one more token after `past` positions."""
-        made = build.decode(self.model, batch=batch, prompt=past, step=_ONE, formats=self._setting.formats)
-        return self._shaped(made)
+        return overridden(self._work(batch, past).decode(_FIRST), dict(self._setting.overrides))
 
-    def _shaped(self, graph: Graph) -> Graph:
-        made = transforms.fuse(graph) if self._setting.fuse else graph
-        return overridden(made, dict(self._setting.overrides))
+    def _work(self, batch: int, prompt: int) -> Work:
+        at = self._setting
+        return Work(self.model, at.formats, batch, prompt, 2, "all", Routing(), at.fuse, at.scales)
 
     def start(self, tokens: Tokens, observe: walk.Observer | None = None) -> tuple[Array, State]:
         """Prefill.

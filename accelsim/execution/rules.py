@@ -294,6 +294,10 @@ def _route(step: Step, at: Pass) -> dict[str, Array | Choice]:
     return {"choice": Choice(made.experts, weights, made.order, made.counts)}
 
 
+def _quantize(step: Step, at: Pass) -> dict[str, Array | Choice]:
+    return {step.op.outputs[0].name: at.array(step.op.inputs[0].name)}  # rounded when it is written
+
+
 def _dispatch(step: Step, at: Pass) -> dict[str, Array | Choice]:
     return {step.op.outputs[0].name: at.choice.gathered(at.array(step.op.inputs[0].name))}
 
@@ -306,6 +310,6 @@ RULES: Final[Mapping[Kind, Callable[[Step, Pass], dict[str, Array | Choice]]]] =
     Kind.EMBEDDING: _embedding, Kind.NORM: _norm, Kind.MATMUL: _matmul, Kind.EXPERTS: _experts, Kind.ROPE: _rope,
     Kind.KV_APPEND: _append, Kind.SCORES: _scores, Kind.SOFTMAX: _softmax, Kind.CONTEXT: _context,
     Kind.ATTENTION: _attention, Kind.ACTIVATION: _activation, Kind.ADD: _add, Kind.MULTIPLY: _multiply,
-    Kind.ROUTE: _route, Kind.DISPATCH: _dispatch, Kind.COMBINE: _combine,
+    Kind.ROUTE: _route, Kind.DISPATCH: _dispatch, Kind.COMBINE: _combine, Kind.QUANTIZE: _quantize,
 }  # fmt: skip
 """The rules; a fused kernel is its parts one after the other, and collectives belong to graphs of several chips."""

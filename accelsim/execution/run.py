@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from accelsim import catalog
 from accelsim.errors import RequestError, did_you_mean
-from accelsim.evaluate.resolve import formats_of
+from accelsim.evaluate.resolve import formats_of, separate
 from accelsim.execution.device_targets import device_target, unscaled
 from accelsim.execution.executor import Executor, Setting
 from accelsim.execution.plan import NumericsPlan, Target
@@ -27,6 +27,9 @@ from accelsim.spec.model import Model
 
 Name = str | PathLike[str]
 Array = NDArray[Any]
+
+DYNAMIC: Final = "dynamic"
+"""Scales of activations are found when they are quantised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,18 +139,18 @@ def executor(
     given = (weights_format, activations_format, kv_cache_format)
     target: Target
     if on is None:
-        target = reference(numerics or "fp32", tile)
+        target, scales = reference(numerics or "fp32", tile), None
         formats, unrounded = _plain(*given)
     else:
         if tile is not None:
             raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
         chip = catalog.chip(on)
         target, unrounded = device_target(chip, as_decode=as_decode), ()
-        formats = formats_of(chip, *given)
+        formats, scales = formats_of(chip, *given), DYNAMIC if separate(chip) else None
     unscaled((formats.weights, formats.activations, formats.kv_cache))
     changed = tuple((name, catalog.format_(form)) for name, form in (overrides or {}).items())
     held = weights if isinstance(weights, Weights) else Weights(model, weights)
-    return Executor(model, held, Setting(formats, unrounded, changed, fuse), target)
+    return Executor(model, held, Setting(formats, unrounded, changed, fuse, scales), target)
 
 
 def _plain(

@@ -111,6 +111,8 @@ def count(op: Operator) -> Counts:
             return Counts(0, flops * d["elements"], special * d["elements"])
         case Kind.ROPE:  # two multiplications and an addition per rotated element
             return Counts(0, 3 * d["elements"], 0)
+        case Kind.QUANTIZE:  # magnitude and running maximum; rounding is a matter of the machine
+            return Counts(0, 2 * d["elements"], 0)
         case Kind.ADD | Kind.MULTIPLY:
             return Counts(0, d["elements"], 0)
         case Kind.EMBEDDING:  # position and segment rows are added
@@ -121,7 +123,7 @@ def count(op: Operator) -> Counts:
             return Counts(0, 2 * d["active"] * d["elements"], 0)
         case Kind.KV_APPEND:  # one operation per element where the cache has a format of its own
             return Counts(0, d["elements"] if op.inputs[0].format != op.outputs[0].format else 0, 0)
-        case Kind.DISPATCH | Kind.ALL_REDUCE | Kind.SEND:
+        case Kind.DISPATCH | Kind.ALL_REDUCE | Kind.ALL_GATHER | Kind.REDUCE_SCATTER | Kind.ALL_TO_ALL | Kind.SEND:
             return Counts(0, 0, 0)
         case Kind.FUSED:
             total = Counts(0, 0, 0)

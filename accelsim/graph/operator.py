@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CONTEXT = "context"  # P x V
     ATTENTION = "attention"  # scores, softmax and context in one kernel (FlashAttention, Flash-Decoding)
     ACTIVATION = "activation"
+    QUANTIZE = "quantize"  # activations into a narrower format, once their largest value is known
     ADD = "add"
     MULTIPLY = "multiply"
     ROUTE = "route"  # softmax and top-k over the router's logits
@@ -46,11 +47,17 @@ class Kind(StrEnum):
     COMBINE = "combine"  # weighted sum of the experts' rows
     FUSED = "fused"  # several element-wise operators in one kernel
     ALL_REDUCE = "all_reduce"
+    ALL_GATHER = "all_gather"  # every chip gets the parts of all
+    REDUCE_SCATTER = "reduce_scatter"  # every chip gets its part of the sum
+    ALL_TO_ALL = "all_to_all"  # every chip sends a part of its own to each
     SEND = "send"  # activations to the chip that has the next layer
 
 
 MATRIX_KINDS = frozenset({Kind.MATMUL, Kind.EXPERTS, Kind.SCORES, Kind.CONTEXT, Kind.ATTENTION})
 """Kinds whose work is matrix multiplication."""
+
+COLLECTIVE_KINDS = frozenset({Kind.ALL_REDUCE, Kind.ALL_GATHER, Kind.REDUCE_SCATTER, Kind.ALL_TO_ALL, Kind.SEND})
+"""Kinds that move data between chips and compute at most sums."""
 
 
 @dataclass(frozen=True, slots=True)

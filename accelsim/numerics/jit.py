@@ -15,8 +15,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Hashable
+from functools import cache, lru_cache
 from inspect import isfunction
 from pathlib import Path
 from pickle import UnpicklingError
@@ -25,6 +25,8 @@ from typing import Any, Final
 
 _log: Final = logging.getLogger(__name__)
 
+_PATIENCE: Final = 100
+"""Calls for equal rules that are not worth numba's start."""
 _BROKEN: Final = (OSError, EOFError, UnpicklingError, ValueError)
 """What reading or writing a cache may raise: no space, no permission, a file that was cut off."""
 
@@ -35,6 +37,25 @@ def enabled() -> bool:
 
 
 @cache
+def worthwhile(rules: Hashable, asked: bool | None = None) -> bool:
+    """Whether to go by the compiled functions, which numba's own start of a second delays.
+
+    Args:
+        rules: what the work is for; calls with equal rules are counted together.
+        asked: True or False decide; None leaves it to the number of calls so far.
+    """
+    if asked is not None:
+        return asked and enabled()
+    calls = _calls(rules)
+    calls[0] += 1
+    return calls[0] > _PATIENCE and enabled()
+
+
+@lru_cache(maxsize=32)
+def _calls(rules: Hashable) -> list[int]:
+    return [0]
+
+
 def compiled(function: Callable[..., Any], *, allocates: bool = True) -> Callable[..., Any]:
     """The compiled form of a function; the first call of each signature compiles, or reads the cache.
 

@@ -46,10 +46,11 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         **dict.fromkeys(("matmul", "experts"), ("matrix multiplication", VERMILION)),
         **dict.fromkeys(("attention", "scores", "context"), ("attention", BLUE)),
         **dict.fromkeys(
-            ("norm", "rope", "softmax", "activation", "add", "multiply", "fused"), ("element-wise, norms", GREEN)
+            ("norm", "rope", "softmax", "activation", "quantize", "add", "multiply", "fused"),
+            ("element-wise, norms", GREEN),
         ),
         **dict.fromkeys(("embedding", "kv_append", "route", "dispatch", "combine"), ("lookup, routing", PURPLE)),
-        **dict.fromkeys(("all_reduce", "send"), ("collective", ORANGE)),
+        **dict.fromkeys(("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send"), ("collective", ORANGE)),
     }
 )
 """Kind of operator -> the family that shares a colour, and the colour."""

@@ -348,9 +348,9 @@ class GpuChip(Description):
         return row.flops_per_clock * self.sm.count * self.clock.sm.frequency_hz
 
 
-DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link", "energy.link", "peak.2:4"})
+DESCRIPTIVE = frozenset({"memory.stacks", "memory.pins", "link.slower", "peak.2:4"})
 """Numeric fields that explain other fields or wait for what is not simulated yet: no result depends on them.
 
-`memory.stacks` and `memory.pins` say how the bandwidth comes about; `link` and `energy.link` wait for runs over several
-chips, and `peak.2:4`, the rows of `peak` with that sparsity, for pruned weights.
+`memory.stacks` and `memory.pins` say how the bandwidth comes about; `link.slower`, the links beside the fastest, go to
+the host; and `peak.2:4`, the rows of `peak` with that sparsity, waits for pruned weights.
 """

@@ -8,6 +8,7 @@ FIDELITIES = ("event", "roofline")
 CONVENTIONS = ("corrected", "llm-viewer")
 LOGITS = ("last", "all")
 STREAMS = ("one", "graph")
+SCALES = ("dynamic", "static")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,11 @@ class Request:
         seed: of everything drawn.
         scope: what is counted on memories that compute: "physical" is everything, the only choice elsewhere.
         variant: the way to compute an operator, where a family has several.
+        library: whose kernels run on a GPU, "default" where none was named.
+        residency: what the L2 of a GPU holds when a kernel starts.
+        clock: "burst" or "sustained".
+        launch: "graph" or "stream".
+        scales: of activations in a narrow format: "dynamic" or "static".
     """
 
     model: str
@@ -53,3 +59,8 @@ class Request:
     seed: int = 0
     scope: str = "physical"
     variant: str = "plain"
+    library: str = "default"
+    residency: str = "cold"
+    clock: str = "burst"
+    launch: str = "graph"
+    scales: str = "dynamic"

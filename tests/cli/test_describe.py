@@ -236,7 +236,8 @@ def test_a_folder_that_does_not_exist_cannot_be_written_to(run: Any, tmp_path: P
         (("lits",), "error: No such command 'lits'. Did you mean 'list'?\n  help: accelsim --help"),
         (("list", "chips"),
          "error: Invalid value for 'kind': 'chips' is not one of "
-         "'arch', 'nodes', 'dram', 'models', 'formats', 'sweeps'."),
+         "'arch', 'nodes', 'calibrations', 'dram', 'models', 'formats', "
+         "'sweeps'."),
         (("list", "--jsn"), "error: No such option: --jsn"),
         (("check",), "error: Missing argument 'FILE...'.\n  help: accelsim check --help"),
     ],

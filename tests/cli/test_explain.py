@@ -47,7 +47,7 @@ def test_demand_is_at_least_the_weights_and_never_above_a_rate(gate_up: Any) -> 
     assert once <= memory.amount <= once + 2 * 2 * 4096  # three waves: at most two further reads of the input row
     drawn = next(figure.value for figure in gate_up.constants if figure.path == "memory.dram")
     assert 0.95 * 3.35e12 < drawn < 3.35e12
-    assert memory.alone_s == pytest.approx(memory.amount / drawn, rel=2e-3)  # some results are stored meanwhile
+    assert 0.8 < memory.amount / drawn / memory.alone_s < 1  # kernels draw less than plain streams
     tensor = next(use for use in gate_up.uses if use.resource == "chip.sm.tensor")
     assert tensor.unit == "clk"
     for use in gate_up.uses:
@@ -58,7 +58,8 @@ def test_demand_is_at_least_the_weights_and_never_above_a_rate(gate_up: Any) -> 
 
 def test_lifting_a_limit_helps_as_far_as_the_next_one(gate_up: Any) -> None:
     by_name = {limit.limit: limit for limit in gate_up.limits}
-    assert by_name["launch"].lifted_s == pytest.approx(gate_up.time_s - 1.8e-6, rel=1e-4)
+    start = next(figure.value for figure in gate_up.constants if figure.path == "calibration.gemm.start")
+    assert by_name["launch"].lifted_s == pytest.approx(gate_up.time_s - 1.8e-6 - start, rel=1e-4)
     memory = by_name["chip.memory"]
     assert memory.speed_up == pytest.approx(gate_up.time_s / memory.lifted_s, rel=1e-4)
     assert 2 < memory.speed_up < 10
@@ -166,7 +167,7 @@ def test_options_change_the_answer(document: Any, gate_up: Any) -> None:
     half = document("explain", *DECODE, "--weights", "int8", "--set", "memory.bandwidth=1 TB/s")
     memory = next(use for use in half["uses"] if use["resource"] == "chip.memory")
     assert memory["amount"] == 4096 * 22016 + 2 * 4096 + 2 * 22016
-    assert 0.95e12 < memory["rate"] < 1e12  # what a stream gets of it
+    assert 0.8e12 < memory["rate"] < 0.97e12  # what kernels get of it
     unfused = document("explain", "llama-2-7b", "gate_proj", "--on", "h100-sxm", "--unfused")
     assert unfused["dims"]["n"] == 11008
 

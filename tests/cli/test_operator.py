@@ -66,11 +66,11 @@ def test_weights_have_a_format_of_their_own(document: Any) -> None:
     assert "+convert(" in found["operators"][0]["priced_by"]
 
 
-def test_all_reduce_over_several_gpus_is_infeasible(command: Any) -> None:
-    code, out, _ = command("operator", "all_reduce", "--bytes", "1000", "--devices", "4", "--on", "h100-sxm")
+def test_all_reduce_over_gpus_of_several_boards_is_infeasible(command: Any) -> None:
+    code, out, _ = command("operator", "all_reduce", "--bytes", "1000", "--devices", "16", "--on", "h100-sxm")
     assert code == 1
-    assert out.startswith("infeasible: collectives over several GPUs are not supported yet")
-    code, out, _ = command("operator", "all_reduce", "--bytes", "1000", "--devices", "4", "--on", "h100-sxm", "--json")
+    assert out.startswith("infeasible: all_reduce over 16 GPUs: 8 are the most that one board joins")
+    code, out, _ = command("operator", "all_reduce", "--bytes", "1000", "--devices", "16", "--on", "h100-sxm", "--json")
     assert code == 1
     assert json.loads(out)["status"] == "infeasible"
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from accelsim import catalog
 from accelsim.errors import AccelsimError
 from accelsim.simulation import simulate
 from accelsim.spec.fpga import DESCRIPTIVE, FpgaPart, FpgaSystem
+from tests.figures import numbers
 
 PARTS = ("dfx-u280", "flightllm-u280", "flightllm-vhk158")
 MODELS = {"dfx-u280": "gpt2-345m", "flightllm-u280": "tinyllama-1.1b", "flightllm-vhk158": "tinyllama-1.1b"}
@@ -29,18 +28,6 @@ SUMS = ("groups", "blocks")
 def part(name: str) -> FpgaPart:
     found: Any = catalog.chip(name)
     return found  # type: ignore[no-any-return]
-
-
-def numbers(record: BaseModel, path: str = "") -> Iterator[str]:
-    for name, field in type(record).model_fields.items():
-        value, here = getattr(record, name), f"{path}{field.alias or name}"
-        if isinstance(value, BaseModel):
-            yield from numbers(value, f"{here}.")
-        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-            for index, row in enumerate(value):
-                yield from numbers(row, f"{here}.{index}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield here
 
 
 def value_at(record: Any, path: str) -> float:

@@ -198,7 +198,7 @@ def test_experts_are_products_of_their_own():
     run = accelsim.simulate("mixtral-8x7b", HBM, prompt=32, generate=2, overrides={"count": 512})
     found = rows(run)["layers.moe.experts.gate_up_proj"]
     assert found["placement"] == "pim"
-    more = accelsim.simulate("mixtral-8x7b", HBM, prompt=32, generate=2, batch=16, overrides={"count": 512})
+    more = accelsim.simulate("mixtral-8x7b", HBM, prompt=32, generate=2, batch=32, overrides={"count": 512})
     assert rows(more)["layers.moe.experts.gate_up_proj"]["placement"] == "host"
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 import accelsim
 from accelsim import catalog
@@ -25,6 +23,7 @@ from accelsim.mapping.tsp.resources import CONVERT, LOCAL, MXM, SRAM, TURNAROUND
 from accelsim.results import Run
 from accelsim.spec.infeasible import Infeasible
 from accelsim.units import PS_PER_S
+from tests.figures import numbers
 from tests.mapping.tsp_parts import part, system
 
 OPERATORS: dict[str, dict[str, Any]] = {
@@ -228,18 +227,6 @@ def test_rates_divided_by_a_thousand_set_the_pace() -> None:
         on = "groq-lpu-8" if word == "link" else "groq-lpu-1"
         found = accelsim.simulate_operator(kind, on=on, format=format_, overrides={path: value}, **dims)
         assert found.operators["bound"].tolist() == [word], path
-
-
-def numbers(record: BaseModel, path: str = "") -> Iterator[str]:
-    for name, field in type(record).model_fields.items():
-        value, here = getattr(record, name), f"{path}{field.alias or name}"
-        if isinstance(value, BaseModel):
-            yield from numbers(value, f"{here}.")
-        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-            for index, row in enumerate(value):
-                yield from numbers(row, f"{here}.{index}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield here
 
 
 def told(changes: dict[str, Any]) -> list[Any]:

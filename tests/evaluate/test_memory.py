@@ -63,9 +63,9 @@ def test_block_scales_count_in_weights() -> None:
     assert block.summary["weights_bytes"] - plain.summary["weights_bytes"] == linear * 0.25 / 8
 
 
-def test_several_chips_are_not_supported_yet() -> None:
-    run = simulate("llama-2-7b", "h100-sxm", chips=2)
-    assert run.infeasible is not None
-    assert run.infeasible.kind == "unsupported"
-    assert "2 chips" in run.infeasible.reason
-    assert "not supported yet" in run.infeasible.reason
+def test_several_chips_hold_a_model_together() -> None:
+    one, two = (simulate("llama-2-7b", "h100-sxm", prompt=8, generate=2, chips=n).memory.iloc[0] for n in (1, 2))
+    norms = 2 * 4096 * (2 * 32 + 1)
+    assert two["weights_bytes"] == one["weights_bytes"] + norms
+    assert two["kv_cache_bytes"] == one["kv_cache_bytes"]
+    assert two["capacity_bytes"] == 2 * one["capacity_bytes"]

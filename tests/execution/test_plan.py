@@ -13,7 +13,7 @@ import accelsim
 from accelsim import catalog
 from accelsim.devices.families import device_for
 from accelsim.evaluate.phases import Work
-from accelsim.evaluate.resolve import formats_of, reachable
+from accelsim.evaluate.resolve import formats_of, reachable, separate
 from accelsim.execution import cache, matrix, rules, run, walk
 from accelsim.execution.executor import Executor
 from accelsim.execution.plan import NumericsPlan, OperatorPlan
@@ -37,8 +37,9 @@ def planned(on: str, formats: dict[str, str], name: str = "llama-gqa") -> tuple[
     chip = catalog.chip(on)
     named = {f"{role}_format": form for role, form in formats.items()}
     made = run.executor(model(name), weights(name), on=on, **named)
+    scales = "dynamic" if separate(chip) else None
     given = (formats.get(role) for role in ("weights", "activations", "kv_cache"))
-    return made, Work(model(name), formats_of(chip, *given), 1, 2, 2, "all", Routing(), True)
+    return made, Work(model(name), formats_of(chip, *given), 1, 2, 2, "all", Routing(), True, scales)
 
 
 @pytest.mark.parametrize(("on", "formats"), FORMATS)

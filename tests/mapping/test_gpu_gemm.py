@@ -10,11 +10,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from accelsim import catalog
+from accelsim.evaluate.gemms import kernels
 from accelsim.graph.counts import count
-from accelsim.mapping.gpu import gemm
+from accelsim.mapping.gpu import problem
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
 from accelsim.mapping.kernel import Kernel
+from accelsim.spec.calibration import Conditions, Residency
 from accelsim.spec.device import GpuChip
+from accelsim.timing.gpu.gemm import candidates
+from accelsim.timing.gpu.shapes import STEP_BYTES
 from tests.mapping.operators import Mapped
 
 CHIPS = ("h100-sxm", "a100-sxm-80gb", "mi300x", "v100", "b200-sxm")
@@ -69,17 +73,15 @@ def test_tiles_cover_the_output_exactly_once(name: str, m: int, n: int, k: int) 
         if phase.name in per_wave
     )
     assert in_phases == kernel.choice["tiles"]
-    step = kernel.choice["depth_steps"] * split * gemm.DEPTH_BYTES / 2
-    assert k <= step < k + split * gemm.DEPTH_BYTES / 2 + 1e-9
+    step = kernel.choice["depth_steps"] * split * STEP_BYTES / 2
+    assert k <= step < k + split * STEP_BYTES / 2 + 1e-9
 
 
 @given(chips, sizes, sizes, sizes)
 def test_memory_moves_at_least_every_operand_and_the_result_once(name: str, m: int, n: int, k: int) -> None:
     kernel = mapped(name).matmul(m, n, k)
     operands, result = 2 * (m * k + k * n), 2 * m * n
-    reread = kernel.choice["reread_bytes"]
-    assert reread >= 0
-    spilled_reads = loads(kernel, MEMORY) - operands - reread
+    spilled_reads = loads(kernel, MEMORY) - operands
     assert spilled_reads >= 0
     # what is spilled between the splits is written and read again
     assert stores(kernel, MEMORY) == result + spilled_reads
@@ -111,7 +113,7 @@ def test_the_choice_is_the_fastest_of_what_was_considered(name: str, m: int, n: 
     times = [alternative.time_s for alternative in kernel.alternatives]
     assert times == sorted(times)
     assert kernel.alternatives[0].label == kernel.choice["label"]
-    assert on.time_s(kernel) == times[0]
+    assert on.time_s(kernel) == pytest.approx(times[0], rel=1e-12)
     assert len({alternative.label for alternative in kernel.alternatives}) == len(times)
 
 
@@ -143,31 +145,21 @@ def test_a_little_more_never_costs_less_than_one_wave_less(name: str, m: int, n:
     assert on.time_s(kernel) >= max(2 * (m + more) * n * k / rate, moved / on.chip.memory.bandwidth_bytes_per_s)
 
 
-@given(chips, sizes, sizes, sizes, st.sampled_from([2, 8, 100]))
-def test_a_smaller_l2_never_lowers_traffic_of_a_tiling_nor_time(name: str, m: int, n: int, k: int, factor: int) -> None:
-    large = mapped(name)
-    small = Mapped(large.chip.with_({"l2.capacity": large.chip.l2.capacity_bytes / factor}))
-    before, after = large.matmul(m, n, k), small.matmul(m, n, k)
-    # whole bytes do not divide evenly over the steps
-    assert small.time_s(after) >= large.time_s(before) * (1 - 1e-4)
-    if after.choice["label"] == before.choice["label"]:
-        assert after.demand(MEMORY) >= before.demand(MEMORY)
-
-
-@pytest.mark.parametrize("name", CHIPS)
-def test_a_much_smaller_l2_raises_memory_traffic_of_a_large_product(name: str) -> None:
-    large = mapped(name)
-    small = Mapped(large.chip.with_({"l2.capacity": large.chip.l2.capacity_bytes / 100}))
-    k = int(large.chip.l2.capacity_bytes / 4096 / 4)  # both operands fill half of L2
-    before, after = large.matmul(4096, 4096, k), small.matmul(4096, 4096, k)
-    assert before.choice["reread_bytes"] == 0
-    assert after.demand(MEMORY) > 1.2 * before.demand(MEMORY)
+@given(chips, sizes, sizes, sizes, st.sampled_from([2, 8, 100]), st.sampled_from(["cold", "steady", "harness(3)"]))
+def test_a_smaller_l2_never_lowers_time(name: str, m: int, n: int, k: int, factor: int, state: str) -> None:
+    chip = chip_of(name)
+    capacity = chip.l2.capacity_bytes
+    large, small = (
+        kernels(chip.with_({"l2.capacity": c}), "fp16", conditions=Conditions(residency=Residency.parse(state)))
+        for c in (capacity, capacity / factor)
+    )
+    assert small.price(m, n, k).seconds[0] >= large.price(m, n, k).seconds[0] * (1 - 1e-12)
 
 
 @pytest.mark.parametrize(
     "figure",
     ["memory.bandwidth", "clock.sm.frequency", "l2.bandwidth", "l2.capacity", "sm.l2_port", "sm.shared_bandwidth",
-     "sm.register_bandwidth", "timing.in_flight", "peak.0.rate", "sm.shared", "sm.registers"],
+     "sm.register_bandwidth", "peak.0.rate", "sm.shared", "sm.registers"],
 )  # fmt: skip
 @given(chips, sizes, sizes, sizes, st.sampled_from([1.3, 2.0, 4.0]))
 def test_more_of_a_figure_never_hurts(figure: str, name: str, m: int, n: int, k: int, factor: float) -> None:
@@ -205,35 +197,32 @@ def test_twice_the_sms_cost_at_most_the_stores_that_they_leave_to_the_end(
 
 
 @pytest.mark.parametrize("name", CHIPS)
-def test_one_tile_more_than_sms_takes_nearly_twice_as_long(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gemm, "TILES", ((128, 128),))
-    monkeypatch.setattr(gemm, "SPLITS", (1,))
-    plain = chip_of(name)  # one row of tiles moves much: ports that never bind make it compute-bound
+def test_one_tile_more_than_sms_takes_longer_by_what_is_not_recovered(name: str) -> None:
+    plain = chip_of(name)  # one row of tiles moves much: memory and L2 that never bind make it compute-bound
     ports = {"memory.bandwidth": 50 * plain.memory.bandwidth_bytes_per_s, "l2.bandwidth": 50 * plain.l2.bytes_per_clock}
-    on = Mapped(plain.with_({**ports, "timing.in_flight": "1 MiB", "sm.l2_port": "1 kB/clk"}))
-    sms, k = on.chip.sm.count, 65_536
-    full, over = (on.matmul(128, 128 * tiles, k) for tiles in (sms, sms + 1))
-    assert full.choice["waves"] == 1
-    assert over.choice["waves"] == 2
-    ratio = (on.time_s(over) - on.chip.timing.launch_s) / (on.time_s(full) - on.chip.timing.launch_s)
-    assert 1.97 < ratio <= 2.0 + 1e-9
+    on = kernels(plain.with_({**ports, "sm.l2_port": "1 kB/clk"}), "fp16")
+    sms, c = on.machine.sms, on.library.calibration.gemm
+    over = on.price([128, 128], [128 * sms, 128 * (sms + 1)], 65_536)
+    index = candidates().pairs.index(((128, 128), 1))
+    first, second = (float(column[index]) for column in over.candidates)
+    lost = 1 - c.recovered_tail * (1 - 1 / sms)
+    assert second / first == pytest.approx(1 + lost, rel=0.03)
 
 
-def test_a_kernel_of_one_tile_and_one_step_pays_load_compute_and_store_in_sequence(tiny_chip: GpuChip) -> None:
+def test_a_kernel_of_one_tile_takes_what_its_constants_say(tiny_chip: GpuChip) -> None:
     on = Mapped(tiny_chip)
     kernel = on.matmul(16, 64, 64)
     assert kernel.choice["tiles"] == kernel.choice["depth_steps"] == 1
-    timing = tiny_chip.timing
-    in_flight = min((16 + 64) * 128 * kernel.choice["stages"], timing.bytes_in_flight_per_sm)
-    drawn = 100e9 * on.mapper.memory.share(in_flight)
-    stored = 100e9 * on.mapper.memory.share(timing.bytes_in_flight_per_sm, reads=0.0)
-    assert drawn < in_flight / timing.memory_latency_s  # Little's law
-    load = max(2 * 64 * (16 + 64) / drawn, 2 * 64 * (16 + 64) / 64e9)
-    operands_in_shared = 2 * 64 * (16 + 64) * (1 + tiny_chip.sm.operand_reads) / 128e9
-    compute = max(2 * 16 * 64 * 64 / 1024 / 1e9, operands_in_shared)
-    store = max(2 * 16 * 64 / stored, 2 * 16 * 64 / 64e9)
-    expected = timing.launch_s + timing.memory_latency_s + load + compute + store
-    assert on.time_s(kernel) == pytest.approx(expected, rel=1e-9)
+    c, timing = on.mapper.library.calibration.gemm, tiny_chip.timing
+    operands, stored = 2 * 64 * (16 + 64), 2 * 16 * 64
+    rate = 100e9 * on.mapper.memory.streaming(operands / (operands + stored)) * c.memory_efficiency
+    moved = operands + stored
+    memory = moved / rate + c.ramp_s * moved / (moved + c.ramp_s * rate)
+    step = max(c.loaded_latency_s / kernel.choice["stages"], c.issue_s, operands / (64e9 * c.l2_efficiency))
+    sm = step + c.epilogue * stored / 64e9 + c.tile_start_s
+    body = (sm**c.overlap + memory**c.overlap) ** (1 / c.overlap)
+    # the clock hardly falls in so short a time
+    assert on.time_s(kernel) == pytest.approx(timing.launch_s + c.start_s + body, rel=1e-3)
 
 
 def test_splitting_the_depth_is_considered_only_where_sms_stand_idle() -> None:
@@ -247,11 +236,10 @@ def test_splitting_the_depth_is_considered_only_where_sms_stand_idle() -> None:
         for alternative in kernel.alternatives:
             if " split " not in alternative.label:
                 continue
-            tile, split = alternative.label.split(" split ")
+            tile = alternative.label.split(" split ")[0]
             tm, tn = (int(part) for part in tile.split("x"))
-            m, n, k = (kernel.operator.dims[key] for key in "mnk")
+            m, n = (kernel.operator.dims[key] for key in "mn")
             assert ceil(m / tm) * ceil(n / tn) < 2 * on.chip.sm.count
-            assert k >= int(split) * 64
 
 
 def test_a_split_writes_fp32_partials_and_reads_them_again() -> None:
@@ -274,7 +262,7 @@ def test_multicast_spares_l2_only_where_tiles_share_an_operand() -> None:
     assert row.choice["label"] == twin.choice["label"]
     assert loads(row, L2) == loads(twin, L2), "a single row of tiles has nobody to share with"
     big, big_twin = on.matmul(8192, 8192, 4096), alone.matmul(8192, 8192, 4096)
-    assert loads(big, L2) < loads(big_twin, L2)
+    assert loads(big, L2) / big.choice["tiles"] < loads(big_twin, L2) / big_twin.choice["tiles"]
 
 
 @given(st.lists(st.floats(0.01, 300), min_size=1, max_size=60))
@@ -284,7 +272,7 @@ def test_loads_of_experts_become_whole_rows_that_keep_every_pick(raw: list[float
     assume(all(value > 0 for value in loads_))
     import numpy as np
 
-    rows = gemm._whole_rows(np.asarray(loads_), total)
+    rows = problem._whole_rows(np.asarray(loads_), total)
     assert sum(rows) >= total
     assert all(row >= 1 for row in rows)
     if min(loads_) >= 1:

@@ -118,7 +118,7 @@ def test_a_field_removed_from_the_sheet_changes_a_decode_time(
     chip = gpu("h100-sxm")
     changed = chip.with_({"memory.standard": str(sheet)})
     # streams activate few rows: the window of four activations is worth little, refresh a per cent
-    assert decode(changed) < decode(chip) * (1 - {"nFAW": 1e-4, "nREFI": 5e-3}[field])
+    assert decode(changed) < decode(chip) * (1 - {"nFAW": 1e-6, "nREFI": 4e-3}[field])
     assert decode(changed, fidelity="roofline") == decode(chip, fidelity="roofline")
 
 

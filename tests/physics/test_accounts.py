@@ -34,7 +34,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 def components(run: Run) -> float:
     """All parts of the summary's energy."""
-    names = ("tensor", "vector", "register", "shared", "l2", "memory", "link", "static")
+    names = ("tensor", "vector", "register", "shared", "l2", "memory", "link", "board", "static")
     return sum(run.summary[f"energy_{name}_j"] for name in names)
 
 

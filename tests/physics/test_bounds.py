@@ -123,7 +123,8 @@ def test_halving_the_clock_at_least_doubles_what_is_bound_by_it(name: str) -> No
     # the last results leave through the memory, which does not follow the clock either
     store = 2 * 8192 * 8192 / chip.memory.bandwidth_bytes_per_s
     assert times[1] - fixed >= 2 * (times[0] - fixed - store)
-    assert times[1] <= 2 * times[0]
+    # a kernel that takes longer sees more of the fall of the clock under load
+    assert times[1] <= 2 * times[0] * 1.05
 
 
 @pytest.mark.parametrize("batch", [1, 16])

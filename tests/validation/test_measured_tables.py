@@ -107,7 +107,7 @@ def gemms() -> Iterator[tuple[str, str, Point]]:
             continue
         m, n, k = (int(r[key]) for key in "mnk")
         chip = CHIPS[r["device"]]
-        made = point(float(r["latency_ms"]) * 1e-3, "matmul", chip, "bf16", m=m, n=n, k=k)
+        made = point(float(r["latency_ms"]) * 1e-3, "matmul", chip, "bf16", m=m, n=n, k=k, residency="harness")
         band = next(name for name, (least, most) in M_BANDS.items() if least <= m <= most)
         yield chip, "GEMM", made
         yield chip, f"GEMM, {band}", made
@@ -185,7 +185,18 @@ def energy() -> Iterator[tuple[str, str, Point]]:
             yield (
                 "h200-sxm",
                 "board energy of a GEMM",
-                point(measured, "matmul", "h200-sxm", "bf16", column="energy_j", m=m, n=n, k=k),
+                point(
+                    measured,
+                    "matmul",
+                    "h200-sxm",
+                    "bf16",
+                    column="energy_j",
+                    m=m,
+                    n=n,
+                    k=k,
+                    residency="harness",
+                    clock="sustained",
+                ),
             )
 
 
@@ -247,8 +258,6 @@ def test_events_beat_the_roofline_on_every_chip(chip: str) -> None:
     assert gemm.median < gemm.roofline_median
 
 
-def test_events_beat_the_roofline_in_every_class_but_one() -> None:
-    worse = [key for source in SOURCES for key, f in found(source).items() if f.mean >= f.roofline_mean]
-    # measured with weights that stayed in L2, which nothing here knows: the peak's error goes the other way
-    assert worse == [("l40s", "GEMM, m <= 16")]
+def test_events_beat_the_roofline_in_every_class() -> None:
+    assert all(f.mean < f.roofline_mean for source in SOURCES for f in found(source).values())
     assert all(f.median < f.roofline_median for source in SOURCES for f in found(source).values())

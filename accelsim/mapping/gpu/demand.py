@@ -49,8 +49,8 @@ def least(op: Operator, chip: GpuChip) -> Least | Infeasible:
 
 
 def convert_flops(op: Operator, pair: Pair) -> Number:
-    """Vector operations to widen each operand element once."""
-    flops: Number = 0
+    """Vector operations to widen each operand element once, and to apply scales of long blocks to partial sums."""
+    flops: Number = pair.rescale * count(op).matrix_flops / 2
     if pair.first is not None:
         flops = flops + pair.first.flops_per_element * op.inputs[0].elements
     if pair.second is not None:

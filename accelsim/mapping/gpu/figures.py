@@ -24,6 +24,7 @@ _READ: Final[Mapping[str, Callable[[GpuChip], Number]]] = {
     "energy.shared": lambda chip: chip.energy.shared_j_per_byte,
     "energy.l2": lambda chip: chip.energy.l2_j_per_byte,
     "energy.memory": lambda chip: chip.energy.memory_j_per_byte,
+    "energy.link": lambda chip: chip.energy.link_j_per_byte,
     "vector.energy": lambda chip: chip.vector.energy_j_per_flop,
     "vector.special_energy": lambda chip: chip.vector.special_energy_j_per_op,
 }

@@ -1,7 +1,8 @@
-"""Matrix multiplication on a GPU: tiles in waves over the SMs, split-K, traffic through L2.
+"""Matrix multiplication on a GPU: the fastest tile and split of the closed form, as waves on the engine.
 
-The tile and the split are the ones that are fastest alone on an idle chip. All constants are those of the
-chip's description; nothing is fitted here.
+`accelsim.timing.gpu.gemm` says how long a tile, a split and a residency take on an idle chip. Here that becomes
+demands: what the waves, the last wave and the reduction draw from every unit and port, and how fast at most. Alone,
+the kernel takes the time of the closed form; beside others it waits for what they draw.
 """
 
 from __future__ import annotations
@@ -11,36 +12,25 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 
-from accelsim.graph.numbers import Number
-from accelsim.graph.operator import Kind, Operator
-from accelsim.mapping.gpu.choice import fastest
+from accelsim.graph.operator import Operator
 from accelsim.mapping.gpu.conversion import convert_phase
-from accelsim.mapping.gpu.demand import convert_flops
-from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, whole
+from accelsim.mapping.gpu.events import VECTOR_REGISTER_BYTES, energy_events, whole
+from accelsim.mapping.gpu.library import CALIBRATED, Library
 from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
+from accelsim.mapping.gpu.pacing import paced
 from accelsim.mapping.gpu.pairs import Pair
-from accelsim.mapping.gpu.resources import L2, L2_PORT, REGISTER, SHARED, TENSOR, VECTOR
+from accelsim.mapping.gpu.power import energies, supply
+from accelsim.mapping.gpu.problem import Problem, machine, problem, shapes
+from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
 from accelsim.mapping.gpu.steps import Steps
-from accelsim.mapping.gpu.traffic import Grid, memory_reads
-from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
+from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
+from accelsim.spec.calibration import GemmConstants
 from accelsim.spec.device import GpuChip
-
-TILES = ((16, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 128))
-"""Output tiles (rows, columns) of the matrix libraries' kernels; units of fewer rows have one more (`_tiles`)."""
-
-MMA_ROWS = 16
-"""Rows of the smallest tile."""
-
-SPLITS = (1, 2, 3, 4, 6, 8, 16)
-DEPTH_BYTES = 128
-"""Bytes of one operand row in a depth step: 64 elements of 16 bit."""
-
-MAX_STAGES = 8
-ACCUMULATOR_BYTES = 4
-MMA_DEPTH = 16
-"""Depth of one matrix instruction: accumulators are read and written once per that many products."""
+from accelsim.timing.gpu import gemm
+from accelsim.timing.gpu.gemm import MMA_DEPTH, Candidates, candidates
+from accelsim.timing.gpu.power import throttled
+from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES, Machine, Shapes, Times
 
 CONSTANTS = (
     "sm.count",
@@ -48,6 +38,8 @@ CONSTANTS = (
     "sm.tile_rows",
     "clock.sm.frequency",
     "peak",
+    "timing.launch",
+    "timing.memory_latency",
     "sm.shared",
     "sm.shared_bandwidth",
     "sm.registers",
@@ -59,87 +51,55 @@ CONSTANTS = (
     "l2.bandwidth",
     "memory.bandwidth",
     FIGURE,
-    "timing.launch",
-    "timing.memory_latency",
-    "timing.in_flight",
+    CALIBRATED,
 )
-REDUCING = ("vector.rate", "l2.latency")
+REDUCING = ("vector.rate",)
 """Further figures of a kernel that adds up partial results."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A (batched or grouped) matrix multiplication in bytes.
+class _Chosen:
+    """One point of the closed form as plain numbers."""
 
-    Attributes:
-        rows: rows of each independent product; one entry for a plain GEMM, one per expert for a group.
-        copies: how often that list of products occurs (the batch).
-        n: output columns.
-        k: depth.
-        first_bytes: the activation operand, once.
-        second_bytes: the weight (or KV) operand, once.
-        output_bytes: the result, once.
-        depth_first: bytes of one element of the activation operand as it is staged.
-        depth_second: bytes of one element of the weight operand as it is staged.
-        step: elements of k in a depth step.
-    """
+    tile: tuple[int, int]
+    split: int
+    tiles: int
+    steps: int
+    stages: int
+    waves: float
+    body_s: float
+    reduction_s: float
+    fetched: float
+    natural_s: Mapping[str, float]
+    limit: str
+    word: str | None
 
-    rows: tuple[int, ...]
-    copies: int
-    n: int
-    k: int
-    first_bytes: int
-    second_bytes: int
-    output_bytes: int
-    depth_first: float
-    depth_second: float
-    step: int
-
-
-def problem(op: Operator, pair: Pair, bits: Mapping[str, float]) -> Problem:
-    """The sizes of a matrix operator; `bits` gives the bits of the formats that reach the matrix unit."""
-    d = op.dims
-    first, second = op.operand_formats()
-    rows: tuple[int, ...]
-    if op.kind in (Kind.SCORES, Kind.CONTEXT):
-        group = int(d["heads"] / d["kv_heads"])
-        copies = int(d["batch"] * d["kv_heads"])
-        inner = (d["kv"], d["head_dim"]) if op.kind is Kind.SCORES else (d["value_dim"], d["kv"])
-        rows, n, k = (int(d["query"]) * group,), int(inner[0]), int(inner[1])
-    else:
-        copies, n, k = int(d["batch"]), int(d["n"]), int(d["k"])
-        rows = (int(d["m"]),)
-        loads = op.attributes.get("loads")
-        if loads is not None:
-            rows = _whole_rows(np.asarray(loads, dtype=float), int(d["m"]))
-    element = max(bits.get(pair.operands[0], first.bits), 1) / 8
-    return Problem(
-        rows,
-        copies,
-        n,
-        k,
-        whole(op.inputs[0].bytes),
-        whole(_total(op, inputs=True)),
-        whole(_total(op, inputs=False)),
-        first.bytes_per_element,
-        second.bytes_per_element,
-        max(1, int(DEPTH_BYTES / element)),
-    )
+    @staticmethod
+    def of(times: Times, shapes: Shapes, machine: Machine, constants: GemmConstants) -> _Chosen:
+        tile, split = candidates(machine.tile_rows).pairs[int(times.candidate[0])]
+        loop, fetched = float(times.waves[0] * times.steps[0]), float(times.fetched[0])
+        cycles = gemm.unit_cycles(*tile, fetched, shapes, machine, constants)
+        natural = {
+            TENSOR: loop * cycles.matrix / machine.clock_hz,
+            REGISTER: loop * cycles.registers / machine.clock_hz,
+            SHARED: loop * cycles.shared / machine.clock_hz,
+            VECTOR: loop * cycles.lanes / machine.clock_hz,
+            _way(times, machine): float(times.load[0]),
+            MEMORY: float(times.memory[0]),
+        }
+        limit = max(natural, key=lambda name: natural[name])
+        # beside memory and the units there is what hides in between: latency, the issue of steps, the start of tiles
+        waits = natural[limit] < float(times.sm[0]) / 2
+        return _Chosen(
+            tile, split, int(times.tiles[0]), int(times.steps[0]), int(times.stages[0]), float(times.waves[0]),
+            float(times.body[0]), float(times.reduction[0]), fetched, natural, limit, "pipeline" if waits else None,
+        )  # fmt: skip
 
 
-def _whole_rows(loads: npt.NDArray[np.float64], total: int) -> tuple[int, ...]:
-    """Expected loads as whole rows, at least 1 each, that add up to no fewer than all tokens' picks."""
-    rows = np.maximum(1, np.floor(loads))
-    missing = max(0, total - int(rows.sum()))
-    rows[np.argsort(rows - loads, kind="stable")[:missing]] += 1
-    return tuple(int(r) for r in rows)
-
-
-def _total(op: Operator, *, inputs: bool) -> Number:
-    total: Number = 0
-    for tensor in op.inputs[1:] if inputs else op.outputs:
-        total = total + tensor.bytes
-    return total
+def _way(times: Times, machine: Machine) -> str:
+    """What is narrower between L2 and the SMs: their ports, or L2 itself."""
+    active = min(float(times.tiles[0]), machine.sms)
+    return L2_PORT if machine.port_bytes_per_clock < machine.l2_bytes_per_clock / active else L2
 
 
 def kernel(
@@ -148,142 +108,182 @@ def kernel(
     pair: Pair,
     beside: Steps,
     bits: Mapping[str, float],
+    *,
     memory: MemoryPort,
     resources: Mapping[str, Resource],
+    library: Library,
 ) -> Kernel:
     """The fastest of the candidate tilings, each priced alone on an idle chip."""
     size = problem(op, pair, bits)
-    made = (
-        _candidate(op, chip, pair, beside, memory, size, tile=tile, split=split)
-        for tile in _tiles(chip)
-        for split in SPLITS
-    )
-    return fastest([kernel for kernel in made if kernel is not None], op, pair, resources)
-
-
-def _tiles(chip: GpuChip) -> tuple[tuple[int, int], ...]:
-    """The tiles, smallest first; one has the least rows that the matrix unit computes."""
-    rows = chip.sm.tile_rows
-    return TILES if rows == MMA_ROWS else ((rows, TILES[0][1]), *TILES)
-
-
-def _candidate(
-    op: Operator, chip: GpuChip, pair: Pair, beside: Steps, memory: MemoryPort, size: Problem, *,
-    tile: tuple[int, int], split: int,
-) -> Kernel | None:  # fmt: skip
-    tm, tn = tile
-    # one fetched copy of the second operand serves the tiles below each other, if there are any
-    tiles_of = [-(-rows // tm) for rows in size.rows]
-    copies_fetched = sum(-(-tiles // chip.sm.operand_sharing) for tiles in tiles_of)
-    sharing = sum(tiles_of) / copies_fetched
-    stage = (tm * size.depth_first + tn * size.depth_second / sharing) * size.step
-    smallest = tile == _tiles(chip)[0]
-    if chip.sm.shared_bytes < 2 * stage and not smallest:
-        return None
-    if tm * tn * ACCUMULATOR_BYTES > chip.sm.registers_bytes and not smallest:
-        return None
-    tiles_m = sum(tiles_of) * size.copies
-    tiles_n = -(-size.n // tn)
-    depth_steps = -(-size.k // (split * size.step))
-    tiles = tiles_m * tiles_n * split
-    if split > 1 and (tiles_m * tiles_n >= 2 * chip.sm.count or size.k < split * size.step):
-        return None
-    sms = chip.sm.count
-    # tiles that are resident on one SM together share its staging memory and hide each other's waits
-    resident = min(chip.sm.max_tiles, -(-tiles // sms))
-    stages = min(MAX_STAGES * resident, int(chip.sm.shared_bytes // stage))
-    full, tail = divmod(tiles, sms)
-    traffic = _memory_reads(chip, size, sum(tiles_of), tiles_n)
-    partial = size.output_bytes if split == 1 else _fp32_bytes(size) * split
-    to_memory = partial if split == 1 else _spill(chip, size, split)
-    # padding takes room and is read by the matrix unit, but nobody fetches it
-    fetched = whole(
-        (sum(size.rows) * tiles_n * size.depth_first + size.n * copies_fetched * size.depth_second)
-        * size.k
-        * size.copies
-    )
-    in_flight = min(chip.timing.bytes_in_flight_per_sm, max(1, stages) * fetched / (tiles * depth_steps))
-    phases: list[Phase] = []
-    label = f"gemm/{tm}x{tn}" + (f"/split-{split}" if split > 1 else "")
-    parts = [(name, w, active) for name, w, active in (("waves", full, sms), ("tail", 1, tail)) if w and active]
-    done = 0
-    for index, (name, waves, active) in enumerate(parts):
-        count_ = waves * active
-        share = active / sms
-        steps = waves * depth_steps
-        reads = _slice(traffic, done, done + count_, tiles)
-        writes = _slice(partial, done, done + count_, tiles)
-        done += count_
-        staged = max(reads, _slice(fetched, done - count_, done, tiles))  # biases come with the last step
-        stored = _slice(to_memory, done - count_, done, tiles)
-        # tiles that wait for the same bytes do not draw more of them from memory
-        load = memory.load(reads, active * in_flight * reads / staged)
-        store = memory.store(stored, active * chip.timing.bytes_in_flight_per_sm)
-        cycles = count_ * depth_steps * ceil(2 * tm * tn * size.step / pair.peak.flops_per_clock)
-        operand_reads = (1 + chip.sm.operand_reads) * stage
-        products = count_ * depth_steps * tm * tn * size.step
-        phases.append(
-            Phase(
-                name=name,
-                steps=steps,
-                buffers=max(1, stages),
-                load=(load, Demand(L2, staged), Demand(L2_PORT, staged, share)),
-                compute=(
-                    Demand(TENSOR, cycles, share),
-                    Demand(SHARED, whole(count_ * depth_steps * operand_reads), share),
-                    Demand(REGISTER, products * 2 * ACCUMULATOR_BYTES // MMA_DEPTH, share),
-                ),
-                store=(
-                    store,
-                    Demand(L2, writes),
-                    Demand(L2_PORT, writes, share),
-                ),
-                stores=waves,
-                latency_s=chip.timing.memory_latency_s,
-                fill=index == 0,
-                drain=index == len(parts) - 1,
-                most=memory.mixed(reads, stored),
-                priced_by=label,
-            )
-        )
-    converted = _converted_flops(op, pair, size, sum(tiles_of), tiles_n) + float(beside.flops)
-    if converted:
-        phases.append(convert_phase(chip, converted, min(1.0, tiles / sms), depth_steps, label))
-    if split > 1:
-        phases.append(_reduction(chip, memory, size, split, [phase.name for phase in phases], label))
-    added = whole(converted) + (_fp32_bytes(size) // ACCUMULATOR_BYTES * split if split > 1 else 0)
-    first, second = (f.name for f in op.operand_formats())
-    waves_total = -(-tiles // sms)
+    activation, weight = op.operand_formats()
+    first, second = activation.name, weight.name
+    row = library.calibration.nearest(activation, weight)
+    constants = library.calibration.gemm if row is None else row.gemm
+    conditions = library.conditions
+    figures = machine(chip, pair, memory)
+    point = shapes(size, pair)
+    times = gemm.price(point, figures, constants, conditions.residency)
+    if conditions.clock == "sustained":
+        times = throttled(times, point, figures, constants, energies(chip, pair), supply(chip))
+    chosen = _Chosen.of(times, point, figures, constants)
+    label = f"gemm/{chosen.tile[0]}x{chosen.tile[1]}" + (f"/split-{chosen.split}" if chosen.split > 1 else "")
+    rule = f"{label}@{library.label}"
+    make = _Phases(chip, pair, size, memory, resources, constants, chosen, rule)
+    moved = (whole(float(times.read[0])), whole(float(times.written[0])))
+    phases = make.waves(*moved)
+    if beside.flops:
+        share = min(1.0, chosen.tiles / chip.sm.count)
+        phases.append(convert_phase(chip, float(beside.flops), share, chosen.steps, rule))
+    added = whole(float(beside.flops)) + make.widened
+    if chosen.split > 1:
+        phases.append(make.reduction(moved[1], [phase.name for phase in phases]))
+        added += make.outputs * chosen.split
+    rounds = -(-chosen.tiles // chip.sm.count)
     return Kernel(
         name=op.name,
         operator=op,
-        launch_s=chip.timing.launch_s,
+        # a pass over narrow activations is an operator of its own; what kernels of wide ones took longer is theirs
+        launch_s=chip.timing.launch_s + constants.start_s + (row.prepass_s if row and activation.bits >= 16 else 0.0),
         phases=tuple(phases),
-        events={"vector": added},  # beyond the operator's own; the rest is counted once the choice is made
-        priced_by=label + pair.label(first, second) + beside.label,
-        constants=used(CONSTANTS, pair, beside, split),
+        events=energy_events(phases, op, pair, added),
+        priced_by=label + pair.label(first, second) + beside.label + f"@{library.label}",
+        constants=used(CONSTANTS, pair, beside, REDUCING if chosen.split > 1 else ()),
+        bounds={chosen.limit: chosen.word} if chosen.word else {},
         choice={
-            "label": f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""),
-            "tile": f"{tm}x{tn}",
-            "split": split,
-            "tiles": tiles,
-            "waves": waves_total,
-            "tail_tiles": tail,
-            "depth_steps": depth_steps,
-            "stages": max(1, stages),
-            "wave_efficiency": tiles / (waves_total * sms),
-            "reread_bytes": traffic - size.first_bytes - size.second_bytes,
+            "label": f"{chosen.tile[0]}x{chosen.tile[1]}" + (f" split {chosen.split}" if chosen.split > 1 else ""),
+            "tile": f"{chosen.tile[0]}x{chosen.tile[1]}",
+            "split": chosen.split,
+            "tiles": chosen.tiles,
+            "waves": rounds,
+            "tail_tiles": chosen.tiles % chip.sm.count,
+            "depth_steps": chosen.steps,
+            "stages": chosen.stages,
+            "wave_efficiency": chosen.tiles / (rounds * chip.sm.count),
+            "clock": float(1 / times.clock[0]),
+            "calibration": library.calibration.name,
         },
+        alternatives=_alternatives(times, candidates(figures.tile_rows)),
     )
 
 
-def used(constants: tuple[str, ...], pair: Pair, beside: Steps, split: int) -> tuple[str, ...]:
-    """Chip figures behind a kernel, each once."""
-    return tuple(dict.fromkeys((*constants, *pair.figures, *beside.figures, *(REDUCING if split > 1 else ()))))
+def _alternatives(times: Times, choice: Candidates) -> tuple[Alternative, ...]:
+    found = times.candidates[0]
+    order = np.argsort(found, kind="stable")
+    return tuple(
+        Alternative(f"{tm}x{tn}" + (f" split {split}" if split > 1 else ""), float(found[index]))
+        for index, ((tm, tn), split) in ((int(i), choice.pairs[int(i)]) for i in order if np.isfinite(found[i]))
+    )
 
 
-def _fp32_bytes(size: Problem) -> int:
-    return sum(size.rows) * size.copies * size.n * ACCUMULATOR_BYTES
+def used(constants: tuple[str, ...], pair: Pair, beside: Steps, reducing: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Chip figures behind a kernel, each once; `reducing` are those of adding up partial results."""
+    return tuple(dict.fromkeys((*constants, *pair.figures, *beside.figures, *reducing)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Phases:
+    """Turns the chosen point into demands."""
+
+    chip: GpuChip
+    pair: Pair
+    size: Problem
+    memory: MemoryPort
+    resources: Mapping[str, Resource]
+    constants: GemmConstants
+    chosen: _Chosen
+    rule: str
+
+    @property
+    def outputs(self) -> int:
+        return sum(self.size.rows) * self.size.copies * self.size.n
+
+    @property
+    def widened(self) -> int:
+        """Vector operations of widening: every tile widens what it stages, and applies the scales of its blocks."""
+        chosen, (tm, tn) = self.chosen, self.chosen.tile
+        first, second = (row.flops_per_element if row else 0.0 for row in (self.pair.first, self.pair.second))
+        each = tm * first + tn * second + tm * tn * self.pair.rescale
+        return whole(chosen.tiles * chosen.steps * self.size.step * each)
+
+    def waves(self, read: int, written: int) -> list[Phase]:
+        """The full waves, then the last one, which recovers part of what its idle SMs lose."""
+        chosen, sms = self.chosen, self.chip.sm.count
+        full, tail = divmod(chosen.tiles, sms)
+        rest = chosen.waves - full
+        shared = max(1.0, self.constants.l2_efficiency)
+        tm, tn = chosen.tile
+        products = tm * tn * self.size.step * chosen.steps
+        cycles = chosen.steps * ceil(2 * tm * tn * self.size.step / self.pair.peak.flops_per_clock)
+        stored = self.size.output_bytes if chosen.split == 1 else ACCUMULATOR_BYTES * self.outputs * chosen.split
+        in_memory = written if chosen.split == 1 else 0
+        phases: list[Phase] = []
+        done, past = 0, 0.0
+        parts = [part for part in (("waves", full, sms, float(full)), ("tail", 1, tail, rest)) if part[1] and part[2]]
+        for name, rounds, active, duration in parts:
+            count = rounds * active
+            at, upto = done, done + count
+            # memory streams at one pace until the end; units work where there are tiles
+            now, then = past / chosen.waves, (past + duration) / chosen.waves
+            moved = _part(read, now, then)
+            staged = max(moved, whole(count * chosen.steps * chosen.fetched / shared))
+            out = _slice(stored, at, upto, chosen.tiles)
+            phase = Phase(
+                name=name,
+                steps=rounds * chosen.steps,
+                buffers=max(2, chosen.stages),
+                load=(Demand(MEMORY, moved), Demand(L2, staged), Demand(L2_PORT, staged)),
+                compute=(
+                    Demand(TENSOR, count * cycles),
+                    Demand(SHARED, whole(count * chosen.steps * chosen.fetched * (1 + self.chip.sm.operand_reads))),
+                    Demand(REGISTER, count * products * 2 * ACCUMULATOR_BYTES // MMA_DEPTH),
+                    Demand(VECTOR, whole(_slice(self.widened, at, upto, chosen.tiles) / self._lanes)),
+                ),
+                store=(Demand(MEMORY, _part(in_memory, now, then)), Demand(L2, out), Demand(L2_PORT, out)),
+                stores=rounds,
+                fill=False,
+                drain=False,
+                most=self.memory.mixed(read, in_memory),
+                priced_by=self.rule,
+            )
+            part = duration / chosen.waves
+            natural = {name: seconds * part for name, seconds in chosen.natural_s.items()}
+            phases.append(self._paced(phase, chosen.body_s * part, chosen.limit, natural))
+            done, past = upto, past + duration
+        return phases
+
+    def reduction(self, written: int, after: list[str]) -> Phase:
+        """Partial results, written in fp32 by every split, are added and stored; L2 passes on what it cannot hold."""
+        split = self.chosen.split
+        partial = ACCUMULATOR_BYTES * self.outputs * split
+        spilled = whole(max(0.0, partial - self.chip.l2.capacity_bytes))
+        phase = Phase(
+            name="reduce",
+            steps=max(1, min(split, self.outputs)),
+            buffers=2,
+            after=tuple(after),
+            load=(Demand(L2, partial), Demand(L2_PORT, partial), Demand(MEMORY, spilled)),
+            compute=(
+                Demand(VECTOR, whole(self.outputs * split / self._lanes)),
+                Demand(REGISTER, self.outputs * split * VECTOR_REGISTER_BYTES),
+            ),
+            store=(
+                Demand(MEMORY, written + spilled),
+                Demand(L2, self.size.output_bytes),
+                Demand(L2_PORT, self.size.output_bytes),
+            ),
+            fill=False,
+            drain=False,
+            most=self.memory.mixed(spilled, written + spilled),
+            priced_by=f"{self.rule}/reduce",
+        )
+        return self._paced(phase, self.chosen.reduction_s, L2, {})
+
+    @property
+    def _lanes(self) -> float:
+        return self.chip.vector.flops_per_clock
+
+    def _paced(self, phase: Phase, seconds: float, limit: str, natural_s: Mapping[str, float]) -> Phase:
+        return paced(phase, seconds, limit, natural_s, self.resources)
 
 
 def _slice(total: int, start: int, stop: int, of: int) -> int:
@@ -291,64 +291,6 @@ def _slice(total: int, start: int, stop: int, of: int) -> int:
     return total * stop // of - total * start // of
 
 
-def _memory_reads(chip: GpuChip, size: Problem, tiles_m: int, tiles_n: int) -> int:
-    """Bytes read from memory by all copies; the experts of a group each have rows and weights of their own."""
-    products = size.copies * len(size.rows)
-    grid = Grid(
-        max(1, tiles_m // len(size.rows)),
-        tiles_n,
-        size.first_bytes / products,
-        size.second_bytes / products,
-        size.output_bytes / products,
-    )
-    return max(
-        memory_reads(grid, chip.sm.count, chip.l2.capacity_bytes) * products, size.first_bytes + size.second_bytes
-    )
-
-
-def _converted_flops(op: Operator, pair: Pair, size: Problem, tiles_m: int, tiles_n: int) -> float:
-    """Vector operations of widening: every tile widens what it stages."""
-    flops = 0.0
-    if pair.second is not None:
-        weights = float(convert_flops(op, Pair(pair.peak, None, pair.second, pair.operands)))
-        flops += weights * tiles_m / len(size.rows)
-    if pair.first is not None:
-        flops += float(convert_flops(op, Pair(pair.peak, pair.first, None, pair.operands))) * tiles_n
-    return flops
-
-
-def _spill(chip: GpuChip, size: Problem, split: int) -> int:
-    """Bytes of partial results that L2 cannot hold until they are added up."""
-    return whole(max(0.0, _fp32_bytes(size) * split - chip.l2.capacity_bytes))
-
-
-def _reduction(chip: GpuChip, memory: MemoryPort, size: Problem, split: int, after: list[str], label: str) -> Phase:
-    """Partial results, written in fp32 by every split, are added and stored."""
-    partial = _fp32_bytes(size)
-    elements = partial // ACCUMULATOR_BYTES
-    active = min(1.0, -(-elements // 1024) / chip.sm.count)
-    spilled = _spill(chip, size, split)
-    under_way = active * chip.sm.count * chip.timing.bytes_in_flight_per_sm
-    return Phase(
-        name="reduce",
-        steps=max(1, min(split, elements)),
-        buffers=2,
-        after=tuple(after),
-        latency_s=chip.l2.latency_s,
-        load=(
-            Demand(L2, partial * split),
-            Demand(L2_PORT, partial * split, active),
-            memory.load(spilled, under_way),
-        ),
-        compute=(
-            Demand(VECTOR, whole(elements * split / chip.vector.flops_per_clock), active),
-            Demand(REGISTER, elements * split * VECTOR_REGISTER_BYTES, active),
-        ),
-        store=(
-            memory.store(size.output_bytes, under_way),
-            Demand(L2, size.output_bytes),
-            Demand(L2_PORT, size.output_bytes, active),
-        ),
-        most=memory.mixed(spilled, size.output_bytes),
-        priced_by=f"{label}/reduce",
-    )
+def _part(total: int, start: float, stop: float) -> int:
+    """The part of an integer total between two fractions of the time, so that all parts add up to it."""
+    return round(total * min(1.0, stop)) - round(total * min(1.0, start))

@@ -11,6 +11,9 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
+
 from accelsim.mapping.gpu.resources import MEMORY
 from accelsim.mapping.kernel import Demand
 from accelsim.spec.base import STATUSES
@@ -48,6 +51,7 @@ class MemoryPort:
         self._enough = self.channels * max(row[-1] for row in self._curves.bytes_in_flight)
         self._reads = self._curves.reads
         self._full = tuple(row[-1] / self._channel_peak for row in self._curves.rates)
+        self._slowness = tuple(1 / share for share in self._full)
 
     def load(self, read: int, under_way: float) -> Demand:
         """What loads with so many bytes under way demand of the memory."""
@@ -76,6 +80,11 @@ class MemoryPort:
         above = self._full[row + 1]
         part = (reads - self._reads[row]) / (self._reads[row + 1] - self._reads[row])
         return min(max(below, above), 1 / ((1 - part) / below + part / above))
+
+    def streamings(self, reads: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """`streaming` of many shares of reads at once."""
+        found: npt.NDArray[np.float64] = 1 / np.interp(reads, self._reads, self._slowness)
+        return found
 
     @property
     def streaming_bytes_per_s(self) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from accelsim.mapping.gpu.links import fastest
 from accelsim.mapping.kernel import Resource
 from accelsim.spec.device import GpuChip
 
@@ -15,6 +17,7 @@ SHARED: Final = "chip.sm.shared"
 L2_PORT: Final = "chip.sm.l2_port"
 L2: Final = "chip.l2"
 MEMORY: Final = "chip.memory"
+LINK: Final = "chip.link"
 
 
 def resources(chip: GpuChip) -> dict[str, Resource]:
@@ -33,4 +36,16 @@ def resources(chip: GpuChip) -> dict[str, Resource]:
             Resource(L2, "B", clock * chip.l2.bytes_per_clock, 1, "cache", "l2"),
             Resource(MEMORY, "B", chip.memory.bandwidth_bytes_per_s, 1, "memory", "memory"),
         )
+    }
+
+
+def joined(chip: GpuChip, devices: int) -> dict[str, Resource]:
+    """The same of several equal GPUs that work in step, each resource of all of them together, and their links."""
+    found = resources(chip)
+    link = fastest(chip)
+    if link is not None:
+        found[LINK] = Resource(LINK, "B", link.bandwidth_bytes_per_s, 1, "link", "link")
+    return {
+        name: replace(resource, rate=resource.rate * devices, count=resource.count * devices)
+        for name, resource in found.items()
     }

@@ -85,14 +85,7 @@ def matmul(part: AimPart, channels: int, *, m: int, n: int, k: int, packed: bool
         body.append(Loop(tuple(chunk(row_elements, 0, (0, passes))), full))
     if rest:
         body.extend(chunk(rest, full * passes, (0,)))
-    return Mapped(
-        program=Program((_FROM_BUFFER, Loop(tuple(body), m), _EOC), "matmul"),
-        channels=channels,
-        bytes_used=used,
-        flops=2 * m * n * k,
-        bytes_moved=ELEMENT_BYTES * (m * k + n * k + m * n),
-        rule="aim_gemv",
-    )
+    return _products(body, channels, (m, n, k), used, "aim_gemv")
 
 
 def _row_elements(part: AimPart) -> int:
@@ -127,14 +120,16 @@ def _packed(part: AimPart, channels: int, m: int, n: int, k: int) -> Mapped | In
         body.append(Loop((row(in_row, 0, (0, 1)),), full))
     if rest:
         body.append(row(rest, full, ()))
-    return Mapped(
-        program=Program((_FROM_BUFFER, Loop(tuple(body), m), _EOC), "matmul"),
-        channels=channels,
-        bytes_used=used,
-        flops=2 * m * n * k,
-        bytes_moved=ELEMENT_BYTES * (m * k + n * k + m * n),
-        rule="aim_gemv_packed",
-    )
+    return _products(body, channels, (m, n, k), used, "aim_gemv_packed")
+
+
+def _products(
+    vector: Iterable[Instruction | Loop], channels: int, sizes: tuple[int, int, int], used: int, rule: str
+) -> Mapped:
+    """M times the program of one vector."""
+    m, n, k = sizes
+    program = Program((_FROM_BUFFER, Loop(tuple(vector), m), _EOC), "matmul")
+    return Mapped(program, channels, used, 2 * m * n * k, ELEMENT_BYTES * (m * k + n * k + m * n), rule)
 
 
 def multiply(part: AimPart, channels: int, *, elements: int) -> Mapped | Infeasible:

@@ -7,6 +7,7 @@ from accelsim.spec.format.outliers import OutlierListFormat, OutlierPairFormat
 from accelsim.spec.format.plain import FloatFormat, IntegerFormat, P3109Format
 from accelsim.spec.format.prepacked import PrepackedFormat
 from accelsim.spec.format.scaled import BlockFormat, GgufFormat, MicroexponentFormat, TwoLevelBlockFormat
+from accelsim.spec.format.sparse import SparseFormat
 from accelsim.spec.format.tapered import (
     AbfloatFormat,
     CodebookFormat,
@@ -54,6 +55,7 @@ __all__ = [
     "PositFormat",
     "PowerOfTwoFormat",
     "PrepackedFormat",
+    "SparseFormat",
     "TakumFormat",
     "TwoLevelBlockFormat",
 ]

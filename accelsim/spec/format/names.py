@@ -14,12 +14,15 @@ from accelsim.spec.faults import faults_of
 from accelsim.spec.format.base import Format, Lookup
 from accelsim.spec.format.plain import FloatFormat, IntegerFormat, P3109Format
 from accelsim.spec.format.scaled import BlockFormat
+from accelsim.spec.format.sparse import SparseFormat
 from accelsim.spec.format.tapered import DybitFormat, FlintFormat, PositFormat, PowerOfTwoFormat, TakumFormat
 
 HINT: Final = (
     "without a file: int3 uint4 e3m2 fp8_e4m3_fnuz posit6 posit8_es0 takum16 flint3u dybit4 pot5 binary8p3se, "
-    "int4_g128 uint4_g64_zp fp8_e4m3_tensor flint4_channel, and mxfp8_e4m3_even mxint4_rceil"
+    "int4_g128 uint4_g64_zp fp8_e4m3_tensor flint4_channel, and mxfp8_e4m3_even mxint4_rceil; weights that keep two "
+    "of four: bf16_2of4"
 )
+_SPARSE: Final = re.compile(r"(?P<dense>.+)_2of4")
 _GRANULARITY: Final = re.compile(r"(?P<base>.+)_(?:(?P<whole>tensor|channel)|g(?P<length>[1-9]\d*))(?P<zero>_zp)?")
 
 
@@ -38,6 +41,9 @@ def from_name(name: str, lookup: Lookup | None = None) -> Format:
     for pattern, make in _FAMILIES:
         if found := re.fullmatch(pattern, name):
             return _checked(name, partial(make, name, found))
+    if found := _SPARSE.fullmatch(name):
+        dense = (lookup or from_name)(found["dense"])
+        return _checked(name, lambda: SparseFormat(**_sourced(name, f"{dense.name} with 2:4 sparsity"), dense=dense))
     if found := _GRANULARITY.fullmatch(name):
         base = (lookup or from_name)(found["base"])
         return _checked(name, partial(_granular, name, base, found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -12,13 +12,11 @@ from accelsim.numerics import jit
 from accelsim.spec.aim import AimPart
 from accelsim.timing.aim import placing_kernels as placing
 from accelsim.timing.aim.banks import FUNCTION_ROW
-from accelsim.timing.aim.commands import AF16, ALL_ROWS, COMMANDS, REGISTERS, WRA16, Rules, rules
+from accelsim.timing.aim.commands import AF16, ALL_ROWS, COMMANDS, REGISTERS, WRA16, rules
 from accelsim.timing.aim.controller import NEVER
 from accelsim.timing.aim.machine import Scope, run
 from accelsim.timing.aim.program import ANSWERED, COMMAND, EVERYWHERE, LOCAL, Instruction, Loop, Program
 
-_PATIENCE: Final = 100
-"""Starts of all programs together for which numba is not worth its own start."""
 _MOST: Final = 1 << 20
 """Instructions that are placed one by one; longer programs are folded."""
 _NO_RULE: Final = -(1 << 40)
@@ -53,7 +51,7 @@ class Phased:
         Args:
             since: cycles from the beginning of a refresh interval to the start; all rows are closed then.
         """
-        if not self._use_compiled() or self._made is None:
+        if not jit.worthwhile(self._rules, self._compiled) or self._made is None:
             return run(self._program, self._part, self._channels, scope=self._scope, since=since).cycles
         scratch, limits = self._scratch, self._limits
         scratch.state[:] = 0
@@ -64,13 +62,6 @@ class Phased:
         scratch.state[placing.REFRESH_AT] = interval - since % interval if interval else NEVER
         self._serve(self._made, limits, scratch)
         return int(scratch.state[placing.CLOCK]) - 1
-
-    def _use_compiled(self) -> bool:
-        if self._compiled is not None:
-            return self._compiled and jit.enabled()
-        starts = _starts(self._rules)
-        starts[0] += 1
-        return starts[0] > _PATIENCE and jit.enabled()
 
     @cached_property
     def _made(self) -> placing.Instructions | None:
@@ -110,11 +101,6 @@ class Phased:
     @cached_property
     def _serve(self) -> Callable[..., Any]:
         return jit.compiled(placing.serve, allocates=False)
-
-
-@lru_cache(maxsize=16)
-def _starts(limits: Rules) -> list[int]:
-    return [0]
 
 
 def _length(body: Iterable[Instruction | Loop]) -> int:

@@ -22,8 +22,6 @@ from accelsim.timing.hbm_pim.controller_kernels import ACTIVE, CYCLE, DUE_0, DUE
 from accelsim.timing.hbm_pim.rules import Rules
 from accelsim.timing.hbm_pim.stream import Kernel
 
-_PATIENCE = 100
-"""Starts of all kernels together for which numba is not worth its own start."""
 _KEPT = 4096
 """States by which the end of a stretch is looked up; more than ever occur where no refresh is near."""
 _NEVER = 1 << 60
@@ -54,7 +52,7 @@ class Phased:
         Args:
             since: cycles from the beginning of a refresh interval to the start; all banks are closed then.
         """
-        if self._use_compiled():
+        if jit.worthwhile(self._rules, self._compiled):
             return self._fast(since)
         channel = Channel.fresh(self._rules, since)
         done = kernel.serve(channel, self._kernel, self._rules)
@@ -62,13 +60,6 @@ class Phased:
         if self._results:
             again.serve(channel, self._results, self._rules)
         return done.cycles, channel.cycle - left
-
-    def _use_compiled(self) -> bool:
-        if self._compiled is not None:
-            return self._compiled and jit.enabled()
-        starts = _starts(self._rules)
-        starts[0] += 1
-        return starts[0] > _PATIENCE and jit.enabled()
 
     def _fast(self, since: int) -> tuple[int, int]:
         desk = self._desk
@@ -115,11 +106,6 @@ class Phased:
     @cached_property
     def _reads(self) -> _Stretch:
         return _stretch(self._results, self._rules, 0, -1)
-
-
-@lru_cache(maxsize=16)
-def _starts(rules: Rules) -> list[int]:
-    return [0]
 
 
 class _Desk:
