@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
-from accelsim.execution import attention, naming, rotary
+from accelsim.execution import attention, rotary
 from accelsim.execution.cache import KvCache
+from accelsim.execution.layer import split
 from accelsim.execution.matrix import multiply, prepare
 from accelsim.execution.plan import OperatorPlan, TensorPlan, Unit
 from accelsim.execution.routing import Choice, choose
@@ -89,7 +90,7 @@ class Step:
     def named(self, tensor: Tensor) -> tuple[int | None, TensorPlan]:
         """Layer and plan of a weight, its name without the layer."""
         plan = next(t for t in self.plan.tensors if t.name == tensor.name and not t.output)
-        layer, name = naming.split(tensor.name, self.repetition)
+        layer, name = split(tensor.name, self.repetition)
         name = name.replace("opening_norm", "attention_norm")
         if self.moved is not None:
             layer = None if self.moved < 0 else self.moved

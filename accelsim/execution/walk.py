@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from accelsim.execution import naming
+from accelsim.execution.layer import split
 from accelsim.execution.plan import NumericsPlan, OperatorPlan
 from accelsim.execution.routing import Choice
 from accelsim.execution.rules import Array, Pass, Step, execute
@@ -46,10 +46,10 @@ def _opens(op: Operator) -> bool:
 
 def _step(op: Operator, plan: OperatorPlan, repetition: int, layers: int, last: bool) -> Step:
     name = op.name if not op.parts else op.parts[0].name
-    layer, _ = naming.split(name, repetition)
+    layer, _ = split(name, repetition)
     if not last or op.kind is not Kind.NORM or layer is None or not op.name.endswith("attention_norm"):
         return Step(op, plan, layer, repetition)
-    following, _ = naming.split(name, repetition + 1)
+    following, _ = split(name, repetition + 1)
     assert following is not None
     return Step(op, plan, layer, repetition, moved=following if following < layers else -1)
 
@@ -87,9 +87,9 @@ def _write(found: dict[str, Array | Choice], step: Step, at: Pass, observe: Obse
         kept = Stored(x) if tensor.role is Role.KV_CACHE else store(x, tensor.storage, where)
         at.held[name] = kept
         if kept.clipped:
-            _, plain = naming.split(step.op.name, step.repetition)
+            _, plain = split(step.op.name, step.repetition)
             so_far, of = at.clipped.get((plain, name), (0, 0))
             at.clipped[plain, name] = (so_far + kept.clipped, of + x.size)
         if observe is not None:
-            _, plain = naming.split(step.op.name, step.repetition)
+            _, plain = split(step.op.name, step.repetition)
             observe(plain, step.layer, name, kept.values)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError, did_you_mean
-from accelsim.execution import naming
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import Prepared, prepare
 from accelsim.execution.plan import TensorPlan, Unit
@@ -17,6 +16,7 @@ from accelsim.execution.stored import Stored, converter, decoded, transposed
 from accelsim.numerics.encoded import Encoded
 from accelsim.spec.format import Format
 from accelsim.spec.model import Model
+from accelsim.weights import schemes
 
 Array = NDArray[Any]
 Given = Mapping[str, Any]
@@ -39,7 +39,11 @@ class Weights:
     """
 
     def __init__(self, model: Model, given: Given, keep_bytes: int = KEPT_BYTES) -> None:
-        naming.scheme_of(model)
+        if model.values is None or model.family not in schemes.SCHEMES:
+            raise RequestError(
+                f"{model.name}: the family {model.family} (with its settings) is priced but not executed; executed are "
+                f"{', '.join(sorted(schemes.SCHEMES))} with plain, linear or llama3 rotary scaling"
+            )
         self._model, self._given, self._keep = model, given, keep_bytes
         self._packed: dict[tuple[object, ...], Stored] = {}
         self._ready: dict[tuple[object, ...], tuple[Prepared, ...]] = {}
@@ -67,7 +71,7 @@ class Weights:
         """A table or a vector at the width of the lanes."""
         key = ("rows", layer, plan.name, plan.storage, lanes.width)
         if key not in self._ready:
-            found = self._stored(naming.source(self._model, layer, plan.name), shape, plan.storage, matrix=False)
+            found = self._stored(schemes.source(self._model, layer, plan.name), shape, plan.storage, matrix=False)
             self._kept(key, (lanes.round(found.values),))
         made = self._ready[key][0]
         assert isinstance(made, np.ndarray)
@@ -75,8 +79,8 @@ class Weights:
 
     def format_of(self, layer: int | None, name: str) -> Format | None:
         """The format of a weight that is given quantised; None for numbers."""
-        where = naming.source(self._model, layer, name)
-        found = naming.spelt(where.names[0], self._given)
+        where = schemes.source(self._model, layer, name)
+        found = schemes.spelt(where.names[0], self._given)
         value = None if found is None else self._given[found]
         return value.format.record if isinstance(value, Encoded) else None
 
@@ -88,11 +92,11 @@ class Weights:
         if key in self._ready:
             return self._ready[key]
         experts = 0 if expert is None else shape[0]
-        where = naming.source(self._model, layer, plan.name, experts)
+        where = schemes.source(self._model, layer, plan.name, experts)
         if expert is not None:
-            where, shape = naming.Source((where.names[expert],), where.transpose, where.part), shape[1:]
+            where, shape = schemes.Source((where.names[expert],), where.transpose, where.part), shape[1:]
         if tied:
-            where = naming.Source(where.names, True, where.part)
+            where = schemes.Source(where.names, True, where.part)
         stored = self._stored(where, shape, plan.storage, matrix=True)
         made = (prepare(stored, unit, -2),)
         self._kept(key, made)
@@ -104,7 +108,7 @@ class Weights:
             self._ready[key] = made
             self._ready_bytes += size
 
-    def _stored(self, where: naming.Source, shape: tuple[int, ...], form: Format | None, *, matrix: bool) -> Stored:
+    def _stored(self, where: schemes.Source, shape: tuple[int, ...], form: Format | None, *, matrix: bool) -> Stored:
         """A tensor in its storage format, along k where it is a matrix; [k, n]."""
         key = (where, form)
         if key in self._packed:
@@ -138,13 +142,13 @@ class Weights:
         return _unpacked(self._packed[key])
 
     def _found(self, name: str) -> Any:
-        spelt = naming.spelt(name, self._given)
+        spelt = schemes.spelt(name, self._given)
         if spelt is None:
             near = did_you_mean(name, list(self._given))
             raise RequestError(f"{self._model.name}: the weights have no tensor {name}{near}")
         return self._given[spelt]
 
-    def _check(self, name: str, array: Array, shape: tuple[int, ...], where: naming.Source) -> None:
+    def _check(self, name: str, array: Array, shape: tuple[int, ...], where: schemes.Source) -> None:
         if array.shape != shape:
             wanted = shape[::-1] if where.transpose else shape
             found = array.shape[::-1] if where.transpose else array.shape
@@ -154,7 +158,7 @@ class Weights:
             raise RequestError(f"{self._model.name}: {name} has {bad} infinities or NaN; weights must be finite")
 
 
-def _part(array: Array, where: naming.Source) -> Array:
+def _part(array: Array, where: schemes.Source) -> Array:
     at, parts = where.part
     if parts == 1:
         return array

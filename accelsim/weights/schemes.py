@@ -1,16 +1,18 @@
-"""Which tensors of a checkpoint are the weights of an operator: from the graph's names to those of Hugging Face."""
+"""What the weights of the operator graph are called in the checkpoints of Hugging Face.
+
+Families: llama, mistral, qwen2, qwen3, qwen3_moe, mixtral, gpt2 and opt, by the module names of the transformers
+library (5.23). This is the only table of names; `accelsim.weights.naming` adds shapes to it, and the execution asks it
+where a weight lies.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from accelsim.errors import RequestError
+from accelsim.errors import CheckpointError, RequestError, did_you_mean
 from accelsim.spec.model import Model
-
-_LAYER: Final = re.compile(r"layers(?:\[(?P<start>\d+):(?P<stop>\d*)(?::(?P<step>\d+))?\])?\.(?P<rest>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ _QWEN_MOE: Final = Scheme(
     },
 )  # fmt: skip
 _GPT2: Final = Scheme(
-    {"token_embedding": "wte", "position_embedding": "wpe", "final_norm": "ln_f", "lm_head": "lm_head"}, "h.{i}.",
+    {
+        "token_embedding": "transformer.wte", "position_embedding": "transformer.wpe",
+        "final_norm": "transformer.ln_f", "lm_head": "lm_head",
+    },
+    "transformer.h.{i}.",
     {
         "attention_norm": "ln_1", "mlp_norm": "ln_2", "attention.o_proj": "attn.c_proj", "mlp.up_proj": "mlp.c_fc",
         "mlp.down_proj": "mlp.c_proj",
@@ -105,27 +111,19 @@ _PREFIXES: Final = ("", "model.", "transformer.", "model.decoder.")
 """Beginnings that some files leave out and others add."""
 
 
-def scheme_of(model: Model) -> Scheme:
+def scheme(model: Model) -> Scheme:
     """The names of a model's family.
 
     Raises:
-        RequestError: a family that is not executed.
+        CheckpointError: a family whose names are not known.
     """
-    if model.values is None or model.family not in SCHEMES:
-        raise RequestError(
-            f"{model.name}: the family {model.family} (with its settings) is priced but not executed; executed are "
-            f"{', '.join(sorted(SCHEMES))} with plain, linear or llama3 rotary scaling"
-        )
-    return SCHEMES[model.family]
-
-
-def split(name: str, repetition: int) -> tuple[int | None, str]:
-    """A name of the graph as the layer that it means in one repetition of its block, and the rest."""
-    found = _LAYER.fullmatch(name)
+    found = SCHEMES.get(model.family)
     if found is None:
-        return None, name
-    start, step = int(found["start"] or 0), int(found["step"] or 1)
-    return start + repetition * step, found["rest"]
+        raise CheckpointError(
+            f"{model.name}: the tensor names of family {model.family!r} are not known"
+            f"{did_you_mean(model.family, SCHEMES)}; known: {', '.join(sorted(SCHEMES))}"
+        )
+    return found
 
 
 def source(model: Model, layer: int | None, name: str, experts: int = 0) -> Source:
@@ -140,20 +138,20 @@ def source(model: Model, layer: int | None, name: str, experts: int = 0) -> Sour
     Raises:
         RequestError: a weight that the family does not have.
     """
-    scheme = scheme_of(model)
+    names = scheme(model)
     stem, _, kind = name.rpartition(".")
-    table = scheme.outer if layer is None else scheme.inner
-    start = "" if layer is None else scheme.layer.format(i=layer)
+    table = names.outer if layer is None else names.inner
+    start = "" if layer is None else names.layer.format(i=layer)
     matrix = kind == "weight" and not stem.endswith(("norm", "embedding"))
-    if layer is not None and scheme.merged and stem in scheme.merged:
-        tensor, part, parts = scheme.merged[stem]
-        return Source((f"{start}{tensor}.{kind}",), matrix and scheme.linear, (part, parts))
+    if layer is not None and names.merged and stem in names.merged:
+        tensor, part, parts = names.merged[stem]
+        return Source((f"{start}{tensor}.{kind}",), matrix and names.linear, (part, parts))
     if stem not in table:
         raise RequestError(f"{model.name}: no tensor of {model.family} checkpoints is known for {name}")
     stem = start + table[stem]
-    names = tuple(f"{stem.format(e=e)}.{kind}" for e in range(experts)) if experts else (f"{stem}.{kind}",)
+    found = tuple(f"{stem.format(e=e)}.{kind}" for e in range(experts)) if experts else (f"{stem}.{kind}",)
     # Conv1D is a layer's; lm_head and the projections beside the embedding are [out, in] everywhere
-    return Source(names, matrix and (scheme.linear or layer is None))
+    return Source(found, matrix and (names.linear or layer is None))
 
 
 def spelt(name: str, known: Mapping[str, object]) -> str | None:
