@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from accelsim.accuracy.combinations import Combination
 from accelsim.simulation import simulate
+from accelsim.spec.format import Format
 from accelsim.spec.model import Model
 
 PROMPT = 512
@@ -28,19 +30,23 @@ class Price:
     infeasible: str = ""
 
 
-def price(model: Model, on: Any, formats: Combination, *, prompt: int = PROMPT, generate: int = GENERATE) -> Price:
+def price(
+    model: Model, on: Any, formats: Combination, own: Mapping[str, Format] | None = None, *, prompt: int = PROMPT,
+    generate: int = GENERATE,
+) -> Price:  # fmt: skip
     """The price of one combination at batch 1.
 
     Args:
         model: that is priced.
         on: chip by name, path or record.
         formats: of the run.
+        own: of single tensors.
         prompt: tokens that are there.
         generate: tokens that are made.
     """
     run = simulate(
         model, on, prompt=prompt, generate=generate, weights=formats.weights, activations=formats.activations,
-        kv_cache=formats.kv_cache,
+        kv_cache=formats.kv_cache, tensor_formats=own,
     )  # fmt: skip
     if run.infeasible is not None:
         return Price(float("nan"), float("nan"), run.infeasible.reason)

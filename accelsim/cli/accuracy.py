@@ -28,8 +28,13 @@ def accuracy(
         str, typer.Option("--formats", metavar="W[/A[/KV]],...", help="Formats; what is left out is bf16.")
     ],
     on: Annotated[
-        str | None,
-        typer.Option("--on", metavar="CHIP", help="Chip that computes and is priced.", autocompletion=names("arch")),
+        list[str] | None,
+        typer.Option(
+            "--on",
+            metavar="CHIP",
+            help="Chip that computes and is priced; may be repeated.",
+            autocompletion=names("arch"),
+        ),
     ] = None,
     numerics: Annotated[
         str | None, typer.Option(help="Arithmetic without a chip: fp64, fp32, exact, or an accumulator.")
@@ -42,6 +47,9 @@ def accuracy(
     limit: Annotated[int, typer.Option(help="Tokens at most.")] = 4096,
     window: Annotated[int | None, typer.Option(help="Tokens of a window.", show_default=False)] = None,
     seed: SeedOption = 0,
+    all_layers: Annotated[
+        bool, typer.Option("--all-layers", help="Embedding, norms, router and lm_head in the format of the weights.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the plan of the first formats, and stop.")] = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Finished formats are kept here and not run again.")
@@ -57,15 +65,15 @@ def accuracy(
             f"--plot-kind {plot_kind}: allowed are {', '.join(PICTURES)}{did_you_mean(plot_kind, PICTURES)}"
         )
     if explain:
-        _explain(model, formats, on, numerics)
+        _explain(model, formats, on[0] if on else None, numerics, all_layers)
         return
-    from accelsim.accuracy.report import accuracy as measured
+    from accelsim.accuracy.run import accuracy as measured
     from accelsim.cli.progress import progress
 
     with progress() as told:
         found = measured(
-            model, formats, on=on, numerics=numerics, price_as=price_as, weights=weights, tokens=tokens, limit=limit,
-            window=window, seed=seed, resume=resume, progress=told,
+            model, formats, on=on or None, numerics=numerics, price_as=price_as, weights=weights, tokens=tokens,
+            limit=limit, window=window, seed=seed, all_layers=all_layers, resume=resume, progress=told,
         )  # fmt: skip
     for row in found.rows:
         for text in row.measured.warnings if row.measured else ():
@@ -89,21 +97,28 @@ def accuracy(
 
 def _lines(found: Accuracy) -> list[str]:
     """The table, and what stands behind it."""
-    where = f"the arithmetic of {found.chip}" if found.chip else f"numerics {found.numerics}"
+    chips = ", ".join(found.chips)
+    where = f"the arithmetic of {chips}" if chips else f"numerics {found.numerics}"
     head = f"error: {found.model}, {where}; {found.predicted:,} tokens predicted, windows of {found.window}"
     lines = [head, f"  {found.text}; stride {found.window}, the first token of a window is context only"]
-    if found.chip:
-        lines.append(f"time and energy: {found.priced} on {found.chip}, batch 1")
+    if chips:
+        lines.append(f"time and energy: {found.priced} on {chips}, batch 1")
     if found.synthetic:
         lines.append("synthetic weights: no perplexity; divergence, agreement and noise are to float64")
     else:
         nll = found.reference_nll
         lines.append(f"float64: perplexity {math.exp(nll):.4f}, {nll / math.log(2):.4f} {found.bits}")
-    header = ["formats", "bits/weight", *([] if found.synthetic else ["perplexity", "nll - fp64"])]
-    header += ["KL, nats", "top-1", "SQNR, dB", "KV/token", *(["time/token", "energy/token"] if found.chip else [])]
+    several = len(found.chips) > 1
+    header = [
+        *(["chip"] if several else []),
+        "formats",
+        "bits/weight",
+        *([] if found.synthetic else ["perplexity", "nll - fp64"]),
+    ]
+    header += ["KL, nats", "top-1", "SQNR, dB", "KV/token", *(["time/token", "energy/token"] if chips else [])]
     rows, notes = [header], []
     for row, line in zip(found.rows, found.formats.to_dict("records"), strict=True):
-        cells = [row.name, f"{row.bits_per_weight:.2f}"]
+        cells = [*([row.chip] if several else []), row.name, f"{row.bits_per_weight:.2f}"]
         if not found.synthetic:
             difference = f"{line['nll_minus_fp64']:+.4f} ± {line['standard_error']:.4f}"
             cells += [f"{line['perplexity']:.4f}", difference]
@@ -111,28 +126,29 @@ def _lines(found: Accuracy) -> list[str]:
             f"{line['kl_nats']:.2e}", f"{100 * line['top1_agreement']:.2f} %", f"{line['sqnr_logits_db']:.1f}",
             show(row.kv_bytes_per_token, "B"),
         ]  # fmt: skip
-        if found.chip:
+        if chips:
             cells += [_figure(line["time_per_token_s"], "s"), _figure(line["energy_per_token_j"], "J")]
         rows.append(["-" if "nan" in cell else cell for cell in cells])
+        called = f"{row.name}, {row.chip}" if several else row.name
         if line["problem"]:
-            notes.append(f"  {row.name}: {line['problem']}")
+            notes.append(f"  {called}: {line['problem']}")
         elif row.measured:
             worst = ", ".join(f"{name} {db:.1f} dB" for name, db in found.worst(row))
-            notes.append(f"  {row.name}: {worst}")
-    return [*lines, "", *columns(rows, right=range(1, len(header))), "", "noisiest operators", *notes]
+            notes.append(f"  {called}: {worst}")
+    return [*lines, "", *columns(rows, right=range(1 + several, len(header))), "", "noisiest operators", *notes]
 
 
 def _figure(value: float, unit: str) -> str:
     return "-" if math.isnan(value) else show(value, unit)
 
 
-def _explain(model: str, formats: str, on: str | None, numerics: str | None) -> None:
+def _explain(model: str, formats: str, on: str | None, numerics: str | None, all_layers: bool) -> None:
     from accelsim.accuracy.combinations import combinations
-    from accelsim.accuracy.report import plan_for
+    from accelsim.accuracy.run import plan_for
     from accelsim.accuracy.subject import shape_of
 
     first = combinations(formats)[0]
-    plan = plan_for(shape_of(model), first, on=on, numerics=numerics)
+    plan = plan_for(shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers)
     typer.echo("\n".join(_plan_lines(plan, first.name)))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import RequestError
 from accelsim.evaluate.phases import Work
 from accelsim.execution import walk
 from accelsim.execution.cache import KvCache
@@ -25,7 +24,6 @@ from accelsim.spec.model import Model
 
 Array = NDArray[Any]
 Tokens = NDArray[np.int64]
-Overrides = Mapping[str, Format]
 
 _FIRST: Final = 1
 """Step of decode that follows the prompt."""
@@ -38,8 +36,7 @@ class Setting:
     Attributes:
         formats: of storage.
         unrounded: roles without a storage format of their own.
-        overrides: storage formats of single tensors or of all that an operator writes or reads as weights; see
-            `overridden`.
+        overrides: storage formats of single tensors; see `accelsim.graph.overrides`.
         fuse: merged projections, fused attention and element-wise chains, as `accelsim.simulate` has them.
         scales: "dynamic" has passes of their own that quantise what products take, as `accelsim.simulate` prices
             them on GPUs; None leaves activations narrow between operators, too.
@@ -72,6 +69,11 @@ class Executor:
         self.clipped: dict[tuple[str, str], tuple[int, int]] = {}
 
     @property
+    def overrides(self) -> Mapping[str, Format]:
+        """Formats of single tensors, those of a quantised checkpoint among them."""
+        return dict(self._setting.overrides)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of the numbers must know, clipped tensors among it."""
         assert isinstance(self.plan, NumericsPlan)
@@ -83,15 +85,17 @@ class Executor:
 
     def prefill_graph(self, batch: int, prompt: int) -> Graph:
         """The graph that is priced for a prompt."""
-        return overridden(self._work(batch, prompt).prefill(), dict(self._setting.overrides))
+        return self._work(batch, prompt).prefill()
 
     def decode_graph(self, batch: int, past: int) -> Graph:
         """The graph that is priced for one more token after `past` positions."""
-        return overridden(self._work(batch, past).decode(_FIRST), dict(self._setting.overrides))
+        return self._work(batch, past).decode(_FIRST)
 
     def _work(self, batch: int, prompt: int) -> Work:
         at = self._setting
-        return Work(self.model, at.formats, batch, prompt, 2, "all", Routing(), at.fuse, at.scales)
+        return Work(
+            self.model, at.formats, batch, prompt, 2, "all", Routing(), at.fuse, at.scales, overrides=at.overrides
+        )
 
     def start(self, tokens: Tokens, observe: walk.Observer | None = None) -> tuple[Array, State]:
         """Prefill.
@@ -128,46 +132,3 @@ class State:
 
     cache: KvCache
     past: int
-
-
-def overridden(graph: Graph, overrides: Overrides) -> Graph:
-    """The graph with other storage formats for single tensors.
-
-    Args:
-        graph: one phase.
-        overrides: formats by the name of a tensor (`hidden`, `logits`), of a weight
-            (`layers.mlp.down_proj.weight`) or by the end of such a name (`down_proj.weight`).
-
-    Raises:
-        RequestError: a name that no tensor has.
-    """
-    if not overrides:
-        return graph
-    used: set[str] = set()
-
-    def change(tensor: Any) -> Any:
-        key = next((k for k in overrides if tensor.name == k or tensor.name.endswith(f".{k}")), None)
-        if key is None:
-            return tensor
-        used.add(key)
-        return replace(tensor, format=overrides[key])
-
-    def op_of(op: Any) -> Any:
-        return replace(
-            op, inputs=tuple(map(change, op.inputs)), outputs=tuple(map(change, op.outputs)),
-            parts=tuple(map(op_of, op.parts)),
-        )  # fmt: skip
-
-    made = graph.with_blocks(
-        tuple(replace(block, operators=tuple(map(op_of, block.operators))) for block in graph.blocks)
-    )
-    unknown = [key for key in overrides if key not in used]
-    if unknown:
-        names = sorted({t.name for _, op in graph for t in (*op.inputs, *op.outputs)})
-        raise RequestError(f"overrides: no tensor is named {unknown[0]!r}; there are {', '.join(_short(names))}")
-    return made
-
-
-def _short(names: Iterable[str], most: int = 30) -> list[str]:
-    found = list(names)
-    return found[:most] + (["..."] if len(found) > most else [])

@@ -12,15 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim import catalog
 from accelsim.errors import RequestError, did_you_mean
+from accelsim.evaluate.phases import Work
 from accelsim.evaluate.resolve import formats_of, separate
 from accelsim.execution.device_targets import device_target, unscaled
 from accelsim.execution.executor import Executor, Setting
+from accelsim.execution.given import formats_given
 from accelsim.execution.plan import NumericsPlan, Target
 from accelsim.execution.targets import reference
 from accelsim.execution.walk import Observer
 from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Role
+from accelsim.graph.routing import Routing
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
@@ -148,9 +151,12 @@ def executor(
         target, unrounded = device_target(chip, as_decode=as_decode), ()
         formats, scales = formats_of(chip, *given), DYNAMIC if separate(chip) else None
     unscaled((formats.weights, formats.activations, formats.kv_cache))
-    changed = tuple((name, catalog.format_(form)) for name, form in (overrides or {}).items())
     held = weights if isinstance(weights, Weights) else Weights(model, weights)
-    return Executor(model, held, Setting(formats, unrounded, changed, fuse, scales), target)
+    changed = {name: catalog.format_(form) for name, form in (overrides or {}).items()}
+    if Role.WEIGHT not in unrounded:
+        graph = Work(model, formats, 1, 1, 1, "all", Routing(), fuse).prefill()
+        changed = {**changed, **formats_given(model, graph, held)}
+    return Executor(model, held, Setting(formats, unrounded, tuple(changed.items()), fuse, scales), target)
 
 
 def _plain(

@@ -17,10 +17,13 @@ from accelsim.numerics.encoded import Encoded
 from accelsim.spec.format import Format
 from accelsim.spec.model import Model
 from accelsim.weights import schemes
+from accelsim.weights.checkpoint import Checkpoint
 
 Array = NDArray[Any]
 Given = Mapping[str, Any]
 """Tensors by Hugging Face name: arrays, or `Encoded` for what is quantised already."""
+
+_NUMBERS: Final = frozenset({"bf16", "fp16", "fp32", "float16", "float32", "float64"})
 
 KEPT_BYTES: Final = 64 << 20
 """Operands that stay decoded between calls; beyond that they are decoded each time."""
@@ -78,10 +81,12 @@ class Weights:
         return made
 
     def format_of(self, layer: int | None, name: str) -> Format | None:
-        """The format of a weight that is given quantised; None for numbers."""
-        where = schemes.source(self._model, layer, name)
+        """The format of a weight that is given quantised (of experts, that of the first); None for numbers."""
+        where = schemes.source(self._model, layer, name, experts=int("experts" in name))
         found = schemes.spelt(where.names[0], self._given)
-        value = None if found is None else self._given[found]
+        if found is None or (isinstance(self._given, Checkpoint) and self._given.dtype(found) in _NUMBERS):
+            return None  # without reading it
+        value = self._given[found]
         return value.format.record if isinstance(value, Encoded) else None
 
     def _operands(

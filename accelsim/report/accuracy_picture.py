@@ -54,18 +54,22 @@ def _error(found: Accuracy, row: Row) -> float:
     return row.measured.kl / log(2)
 
 
+def _label(found: Accuracy, row: Row) -> str:
+    return f"{row.name}, {row.chip}" if len(found.chips) > 1 else row.name
+
+
 def _pareto(found: Accuracy) -> Figure:
     rows = [row for row in found.rows if row.measured and row.price and not row.price.infeasible]
     if not rows:
         raise RequestError("there is no format with both an error and an energy: name a chip with --on")
     points = [(row.price.energy_j * 1e3, _error(found, row)) for row in rows if row.price]
     best = front(points)
-    made = style.blank(f"Error of {found.model} against energy of {found.priced} on {found.chip}")
+    made = style.blank(f"Error of {found.model} against energy of {found.priced} on {', '.join(found.chips)}")
     axes = made.subplots()
     axes.plot(*zip(*(points[i] for i in best), strict=True), color=style.GREY, drawstyle="steps-post", zorder=1)
     for at, (x, y) in enumerate(points):
         axes.scatter([x], [y], s=46, color=style.BLUE if at in best else style.ORANGE, zorder=2)
-        axes.annotate(rows[at].name, (x, y), xytext=(6, 5), textcoords="offset points")
+        axes.annotate(_label(found, rows[at]), (x, y), xytext=(6, 5), textcoords="offset points")
     axes.set_yscale("log")
     axes.set_xlabel("energy per token, mJ")
     axes.set_ylabel("divergence from float64, bits per token")
@@ -85,12 +89,13 @@ def _layers(found: Accuracy) -> Figure:
     grid = made.subplots(-(-len(rows) // columns), columns, squeeze=False, sharex=True, sharey=True)
     drawn = None
     for axes, row in zip(grid.flat, rows, strict=False):
-        own = frame[frame["formats"] == row.name].groupby(["operator", "layer"])["sqnr_db"].min()
+        mine = (frame["formats"] == row.name) & (frame["chip"] == row.chip)
+        own = frame[mine].groupby(["operator", "layer"])["sqnr_db"].min()
         values = np.array([[own.get((name, layer), np.nan) for layer in layers] for name in names], dtype=float)
         drawn = axes.imshow(
             np.minimum(values, _DECIBELS[1]), aspect="auto", cmap="viridis", vmin=_DECIBELS[0], vmax=_DECIBELS[1]
         )
-        axes.set_title(row.name)
+        axes.set_title(_label(found, row))
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_xticks(range(len(layers)), [str(layer) for layer in layers])
         axes.grid(visible=False)

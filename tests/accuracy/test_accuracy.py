@@ -11,9 +11,11 @@ import pytest
 
 from accelsim.accuracy.combinations import combinations
 from accelsim.accuracy.measure import log_softmax, sqnr_db
-from accelsim.accuracy.report import Accuracy, accuracy
-from accelsim.accuracy.subject import subject
+from accelsim.accuracy.report import Accuracy
+from accelsim.accuracy.run import accuracy, plan_for
+from accelsim.accuracy.subject import shape_of, subject
 from accelsim.errors import AccelsimError
+from accelsim.graph.operator import Role
 from accelsim.report import accuracy_picture
 from tests.execution.families import CONFIGS
 
@@ -104,11 +106,32 @@ def test_finished_formats_are_not_run_again(config: Path, tmp_path: Path, found:
     assert "int8_channel" in seen
     assert again.rows[0].measured == first.rows[0].measured
     assert again.formats.equals(found.formats)
-    with pytest.raises(AccelsimError, match="another model, text or arithmetic"):
-        accuracy(config, "bf16", on="a100-sxm-80gb", limit=64, window=32, resume=kept)
+    with pytest.raises(AccelsimError, match="another model or text"):
+        accuracy(config, "bf16", on="h100-sxm", limit=32, window=32, resume=kept)
     kept.write_text("[]")
     with pytest.raises(AccelsimError, match="no file of finished formats"):
         accuracy(config, "bf16", limit=64, window=32, resume=kept)
+
+
+def test_several_chips_are_rows_of_one_table(config: Path, found: Accuracy) -> None:
+    made = accuracy(config, "bf16,int4_channel", on=["h100-sxm", "a100-sxm-80gb"], limit=64, window=32)
+    assert list(made.formats["chip"]) == ["h100-sxm"] * 2 + ["a100-sxm-80gb"] * 2
+    assert made.rows[1].measured == found.rows[2].measured
+    assert made.rows[0].price != made.rows[2].price
+    with pytest.raises(AccelsimError, match="different chips"):
+        accuracy(config, "bf16", on=["h100-sxm", "h100-sxm"])
+
+
+def test_all_layers_have_the_format_of_the_weights(config: Path, found: Accuracy) -> None:
+    made = accuracy(config, "int4_channel", on="h100-sxm", limit=64, window=32, all_layers=True).rows[0]
+    usual = found.rows[2]
+    assert made.measured is not None and usual.measured is not None  # noqa: PT018
+    assert made.measured.kl > usual.measured.kl
+    assert made.price is not None and usual.price is not None  # noqa: PT018
+    assert made.price.energy_j < usual.price.energy_j
+    plan = plan_for(shape_of(config), combinations("int4_channel")[0], on="h100-sxm", all_layers=True)
+    weights = {t.storage.name for _, t in plan.lines() if t.role is Role.WEIGHT and t.storage}
+    assert weights == {"int4_channel"}
 
 
 def test_the_order_of_formats_changes_nothing(config: Path, found: Accuracy) -> None:

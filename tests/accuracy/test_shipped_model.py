@@ -9,7 +9,8 @@ from math import exp, log
 
 import pytest
 
-from accelsim.accuracy.report import Accuracy, accuracy
+from accelsim.accuracy.report import Accuracy
+from accelsim.accuracy.run import accuracy
 
 FORMATS = "bf16,mxfp8_e4m3,int3_channel,int2_channel,bf16/int8_channel,bf16/int8_tensor"
 
