@@ -36,7 +36,6 @@ def enabled() -> bool:
     return os.environ.get("ACCELSIM_NUMBA", "1") != "0"
 
 
-@cache
 def worthwhile(rules: Hashable, asked: bool | None = None) -> bool:
     """Whether to go by the compiled functions, which numba's own start of a second delays.
 
@@ -56,6 +55,7 @@ def _calls(rules: Hashable) -> list[int]:
     return [0]
 
 
+@cache
 def compiled(function: Callable[..., Any], *, allocates: bool = True) -> Callable[..., Any]:
     """The compiled form of a function; the first call of each signature compiles, or reads the cache.
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from accelsim.numerics import jit
+from accelsim.numerics.fast import float_kernels
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("numerics", "timing/dram")
 KERNELS = sorted(file for folder in FOLDERS for file in (ROOT / "accelsim" / folder).rglob("*_kernels.py"))
@@ -208,3 +211,15 @@ def test_nothing_is_written_where_stderr_is_no_terminal_or_logging_is_set_up(tmp
     assert run(QUANTIZE, tmp_path / "one").stderr == ""
     script = "import logging; logging.basicConfig(level=logging.INFO)" + QUANTIZE
     assert run(script, tmp_path / "two").stderr.count("INFO:accelsim.numerics.jit:compiling kernels") == 1
+
+
+def test_a_kernel_is_loaded_once() -> None:
+    assert jit.compiled(float_kernels.quantize32) is jit.compiled(float_kernels.quantize32)
+
+
+def test_calls_are_counted_until_numba_is_worth_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELSIM_NUMBA", "1")
+    rules = object()
+    answers = [jit.worthwhile(rules) for _ in range(102)]
+    assert answers == [False] * 100 + [True] * 2
+    assert jit.worthwhile(object(), True)
