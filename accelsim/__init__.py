@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accelsim.catalog import chip, model
     from accelsim.errors import AccelsimError
+    from accelsim.execution.run import execute
     from accelsim.explore.pareto import pareto
     from accelsim.explore.sweep import Sweep, load
     from accelsim.formats import dataformat, quantizer
@@ -31,6 +32,7 @@ __all__ = [
     "Sweep",
     "chip",
     "dataformat",
+    "execute",
     "load",
     "model",
     "pareto",
@@ -50,6 +52,7 @@ _HOME = {
     "Sweep": "explore.sweep",
     "chip": "catalog",
     "dataformat": "formats",
+    "execute": "execution.run",
     "load": "explore.sweep",
     "model": "catalog",
     "pareto": "explore.pareto",

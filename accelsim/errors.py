@@ -105,6 +105,10 @@ class ScheduleError(AccelsimError):
     """A plan that no machine could run: a cycle, an unknown resource, a phase that waits for nothing."""
 
 
+class CheckpointError(AccelsimError):
+    """A file of weights that cannot be read, or weights that are not those of the model."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
     """The names closest to a misspelt one, best first, whatever their capitals; empty if none is close."""
     spelt = {candidate.lower(): candidate for candidate in known}

@@ -80,6 +80,7 @@ def simulate(
     clock: str | None = None,
     launch: str = "graph",
     scales: str = "dynamic",
+    tensor_formats: Mapping[str, Name | Format] | None = None,
     progress: outcome.Progress | None = None,
     memo: Memo | None = None,
     **unknown: object,
@@ -122,6 +123,7 @@ def simulate(
         launch: on GPUs, "graph" for kernels captured in a graph, "stream" for a host that launches each.
         scales: on GPUs, of activations that are narrower than what operators exchange: "dynamic" takes a pass that
             finds them before every product, "static" knows them beforehand, and operators write the narrow format.
+        tensor_formats: of single tensors by name or end of a name, such as {"down_proj.weight": "mxfp4"}.
         progress: called during the run.
         memo: graphs and mapped kernels that earlier runs have left for this one.
         unknown: refused, with the nearest keyword.
@@ -174,6 +176,7 @@ def simulate(
     if not the_model.generates:
         length = 0
     formats = formats_of(chip, weights, activations, kv_cache)
+    own = tuple((name, catalog.format_(form)) for name, form in (tensor_formats or {}).items())
     request = Request(
         model=the_model.name,
         chip=chip.name,
@@ -198,10 +201,11 @@ def simulate(
         clock=conditions.clock,
         launch=conditions.launch,
         scales=scales,
+        tensor_formats=",".join(f"{name}={form.name}" for name, form in own),
     )
     picked = routing_.parse(routing, seed) if isinstance(routing, str) else routing
     passes = scales if separate(chip) else None
-    work = Work(the_model, formats, batch, prompt, length, logits, picked, fuse, passes)
+    work = Work(the_model, formats, batch, prompt, length, logits, picked, fuse, passes, overrides=own)
     if memo is not None:
         work = memo.work(work)
     return _run(request, work, chip, formats, chips, warnings, conditions, tier=tier, progress=progress, memo=memo)
@@ -344,7 +348,8 @@ def _run(
     sized = resized(chip, chips, work.prefill(), ahead)
     if isinstance(sized, Infeasible):
         return outcome.infeasible(request, sized, [], warnings)
-    bits = {form.name: form.bits for form in reachable(sized, formats)}
+    own = (form for _, form in work.overrides) if isinstance(work, Work) else ()
+    bits = {form.name: form.bits for form in reachable(sized, formats, own)}
     make = partial(
         device_for, sized, bits, None, request.streams, horizon=ahead, weights=formats.weights.name,
         conditions=conditions, devices=devices, host=tier,

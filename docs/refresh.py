@@ -1,10 +1,10 @@
 """Writes every printed output in the docs anew: the README's demo, the `.out` files beside the examples, the pages.
 
-In a page, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that command prints, and
-what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file. `formats_page.py` makes the table
-of number formats, `surfaces.py` the sampled bandwidths of the chips' memories. Behind `<!-- picture: accelsim ... -->`
-stands the picture that the command makes with `--plot`, and between `<!-- experiment: NAME -->` and
-`<!-- /experiment -->` what `sweeps/survey/NAME.py` finds and draws.
+In the README and the pages, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that
+command prints, and what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file.
+`formats_page.py` makes the table of number formats, `surfaces.py` the sampled bandwidths of the chips' memories. Behind
+`<!-- picture: accelsim ... -->` stands the picture that the command makes with `--plot`, and between
+`<!-- experiment: NAME -->` and `<!-- /experiment -->` what `sweeps/survey/NAME.py` finds and draws.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
@@ -81,7 +81,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     demo = _output("-m", "accelsim", "demo").rstrip() + "\n"
     readme.write_text(DEMO.sub(lambda found: found[1] + demo + found[2], readme.read_text("utf-8")), encoding="utf-8")
-    for page in sorted((ROOT / "docs").glob("*.md")):
+    for page in (readme, *sorted((ROOT / "docs").glob("*.md"))):
         text = page.read_text("utf-8")
         fresh = OUTPUT.sub(lambda found: found[1] + _output("-m", "accelsim", *found[2].split()) + found[3], text)
         if fresh != text:

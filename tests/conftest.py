@@ -14,6 +14,9 @@ from hypothesis import settings
 from accelsim import catalog
 from accelsim.spec.device import GpuChip
 
+# One thread of linear algebra: two on a busy machine wait for each other, ten times as long. numpy is not loaded yet.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # No deadline: a busy machine must not fail a test that is right. Derandomized: the same commit gives the same verdict.
 settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None, print_blob=True)

@@ -13,8 +13,10 @@ from accelsim.graph import build, footprint, quantize, transforms
 from accelsim.graph.attention import Formats
 from accelsim.graph.numbers import Number, maximum
 from accelsim.graph.operator import Block, Graph, Operator, Tensor
+from accelsim.graph.overrides import overridden
 from accelsim.graph.parallel import tensor_parallel
 from accelsim.graph.routing import Routing
+from accelsim.spec.format import Format
 from accelsim.spec.model import Model
 
 KEPT_STEPS: Final = 64
@@ -67,7 +69,8 @@ class Work:
 
     Where `scales` is set, activations in a narrow format are what products take, and operators exchange a wide one:
     "dynamic" scales are found by a pass of its own, with "static" ones operators write what products take. Else they
-    are what operators exchange. With several chips the graphs are those of tensor parallelism.
+    are what operators exchange. With several chips the graphs are those of tensor parallelism. `overrides` are formats
+    of single tensors, as `accelsim.graph.overrides` finds them.
     """
 
     model: Model
@@ -80,6 +83,7 @@ class Work:
     fuse: bool
     scales: str | None = None
     chips: int = 1
+    overrides: tuple[tuple[str, Format], ...] = ()
 
     @property
     def first(self) -> str:
@@ -91,7 +95,7 @@ class Work:
         return quantize.between(self.formats) if self.scales else self.formats
 
     def _finished(self, graph: Graph) -> Graph:
-        made = transforms.fuse(graph) if self.fuse else graph
+        made = overridden(transforms.fuse(graph) if self.fuse else graph, dict(self.overrides))
         if self._between is not self.formats:
             made = quantize.quantize_inputs(made, self.formats, passes=self.scales == "dynamic")
         return tensor_parallel(made, self.chips) if self.chips > 1 else made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from os import PathLike
 
 from accelsim import catalog
@@ -89,12 +90,18 @@ def native_of(chip: Chip) -> Native:
     return part.native
 
 
-def reachable(chip: Chip, formats: Formats) -> list[Format]:
-    """The formats that can meet on the matrix unit: the run's own and those that the chip has rates for."""
+def reachable(chip: Chip, formats: Formats, more: Iterable[Format] = ()) -> list[Format]:
+    """The formats that can meet on the matrix unit: the run's own, those of single tensors, and the chip's rates'."""
     part = described(chip)
     rows = part.peak if isinstance(part, GpuChip | IpuPart | TspPart) else ()
     named = {name for row in rows for name in row.operands}
-    return [*(catalog.format_(name) for name in sorted(named)), formats.weights, formats.activations, formats.kv_cache]
+    return [
+        *(catalog.format_(name) for name in sorted(named)),
+        formats.weights,
+        formats.activations,
+        formats.kv_cache,
+        *more,
+    ]
 
 
 def _dense(role: str, name: Name | Format) -> Format:

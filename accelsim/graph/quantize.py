@@ -42,7 +42,7 @@ def _with_passes(block: Block, formats: Formats) -> Block:
     done: dict[str, Tensor] = {}
     operators: list[Operator] = []
     for op in block.operators:
-        if op.kind in _PRODUCTS and op.inputs[1].format == formats.weights:
+        if op.kind in _PRODUCTS and op.inputs[1].format != formats.wide:
             source = op.inputs[0]
             narrow = done.get(source.name)
             if narrow is None:

@@ -133,6 +133,39 @@ class Group(Record):
     layers: tuple[Layer, ...] = Field(min_length=1)
 
 
+class RopeScaling(Record):
+    """Rotary frequencies of Llama 3.1, slowed down beyond the context that the model was first trained on.
+
+    Wavelengths below `original_positions / high` stay, those above `original_positions / low` are `factor` times as
+    long, and those between go over smoothly.
+    """
+
+    factor: Annotated[float, Field(ge=1)]
+    low: Annotated[float, Field(gt=0)]
+    high: Annotated[float, Field(gt=0)]
+    original_positions: Count
+
+
+class Values(Record):
+    """What the numbers of a model depend on and its shapes do not; families that can be executed have it.
+
+    Attributes:
+        norm_epsilon: added to the mean square (RMS) or to the variance (LayerNorm).
+        rope_theta: base of the rotary frequencies; 0 without RoPE.
+        rope_scaling: how they are stretched; None where they are not, and linear scaling is `rope_factor`.
+        rope_factor: positions are divided by it.
+        position_offset: row of the position table that position 0 reads (OPT: 2).
+        renormalize: the weights of a token's chosen experts are scaled to sum to 1.
+    """
+
+    norm_epsilon: Annotated[float, Field(gt=0)]
+    rope_theta: Annotated[float, Field(ge=0)] = 0.0
+    rope_scaling: RopeScaling | None = None
+    rope_factor: Annotated[float, Field(ge=1)] = 1.0
+    position_offset: Annotated[int, Field(ge=0)] = 0
+    renormalize: bool = True
+
+
 class Model(Sourced):
     """A Transformer.
 
@@ -157,6 +190,7 @@ class Model(Sourced):
         native_format: format of the published weights.
         parameters_published: the published parameter count, 0 if unknown.
         parameters_source: where that count comes from and whether it is exact or a headline figure.
+        values: what its numbers depend on, None for families that are priced but not executed.
     """
 
     name: Name
@@ -181,6 +215,7 @@ class Model(Sourced):
     native_format: str
     parameters_published: Annotated[int, Field(ge=0)] = 0
     parameters_source: str = ""
+    values: Values | None = None
 
     @model_validator(mode="after")
     def _has_a_stack(self) -> Model:

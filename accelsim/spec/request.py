@@ -41,6 +41,7 @@ class Request:
         scales: of activations in a narrow format: "dynamic" or "static".
         offload: what lies in the memory of the host: "weights", "kv_cache", "weights+kv_cache" or "none".
         host: the host that keeps it; "none" where nothing is kept.
+        tensor_formats: of single tensors, as `name=format` with commas.
     """
 
     model: str
@@ -68,3 +69,4 @@ class Request:
     scales: str = "dynamic"
     offload: str = "none"
     host: str = "none"
+    tensor_formats: str = ""

@@ -64,6 +64,7 @@ EXACT = {
     "qwen3-32b": 32_762_123_264,
     "qwen3-8b": 8_190_735_360,
     "t5-xxl": 11_135_332_352,
+    "tiny-llama": 1_049_728,
     "tinyllama-1.1b": 1_100_048_384,
 }
 """Totals of the published checkpoints, shared tensors once, without task heads and multi-token prediction."""

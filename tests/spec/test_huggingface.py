@@ -361,7 +361,7 @@ def test_every_family_has_a_test_here() -> None:
 
 
 def test_keys_that_do_not_matter_are_ignored() -> None:
-    noise = {"architectures": ["LlamaForCausalLM"], "rms_norm_eps": 1e-5, "transformers_version": "4.31.0", "x": None}
+    noise = {"architectures": ["Llama"], "initializer_range": 0.02, "transformers_version": "4.31.0", "x": None}
     assert read("llama", **LLAMA, **noise) == read("llama", **LLAMA)
 
 

@@ -19,7 +19,7 @@ FREE: Final = frozenset({"fp64", "fp32", "tf32", "fp16", "bf16"})
 """Formats of the lanes' own loads and stores: widened and rounded while registers are packed."""
 
 _LANES: Final = "fp32"
-_COPIES: Final = frozenset({Kind.EMBEDDING, Kind.KV_APPEND, Kind.DISPATCH})
+COPIES: Final = frozenset({Kind.EMBEDDING, Kind.KV_APPEND, Kind.DISPATCH})
 """Kinds that move codes as they are where both sides have one format."""
 
 _STRUCTURE: Final = "software.*, by the structure of the format"
@@ -121,7 +121,7 @@ def beside(op: Operator, chip: GpuChip) -> Steps | Infeasible:
 
     Widening the operands of matrix operators is `accelsim.mapping.gpu.pairs`.
     """
-    if op.kind in _COPIES and len({tensor.format.name for tensor in (*op.inputs, *op.outputs)}) == 1:
+    if op.kind in COPIES and len({tensor.format.name for tensor in (*op.inputs, *op.outputs)}) == 1:
         return Steps()
     made: list[tuple[Number, str, tuple[str, ...]]] = []
     for tensor in op.outputs:

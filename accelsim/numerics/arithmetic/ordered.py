@@ -17,6 +17,7 @@ from accelsim.numerics.arithmetic.exact import exact_odd, exact_sum
 from accelsim.numerics.arithmetic.problem import BeyondError, Extent, Problem, extent
 from accelsim.numerics.arithmetic.rounding import add, to_width
 from accelsim.numerics.fast import arithmetic_kernels as kernels
+from accelsim.numerics.fast import tree_kernels
 from accelsim.numerics.fast.expansion import Floats, to_odd, two_sum
 from accelsim.numerics.jit import compiled, enabled
 
@@ -57,6 +58,9 @@ def rounded(problem: Problem, how: Rounded) -> Floats:
     start = problem.started(how.type, how.rounding, infinite=infinite)
     if how.order == "sequential" and problem.scale_a is None and enabled():
         return _compiled(problem, how, start)
+    narrow = infinite and how.type.fraction_bits <= _DOUBLE_ROUNDING and problem.scale_a is None
+    if how.order != "sequential" and narrow and enabled():
+        return _in_trees(problem, how, start)
     each: Iterator[Floats] = (
         to_width(term, how.type, how.rounding, infinite=infinite) if single and how.product == "rounded" else term
         for single, term in terms(problem)
@@ -104,6 +108,17 @@ def _lanes(each: Iterator[Floats], how: Rounded, like: Floats) -> Iterator[Float
         count += 1
     if count:
         yield from _trees(iter(lanes), how)
+
+
+def _in_trees(problem: Problem, how: Rounded, start: Floats) -> Floats:
+    if not problem.exact_products():
+        raise BeyondError
+    sums, width = start.copy(), how.type
+    compiled(tree_kernels.trees)(
+        np.ascontiguousarray(problem.a), np.ascontiguousarray(problem.b), sums, how.width, int(how.order == "lanes"),
+        width.fraction_bits, width.lowest, width.highest, int(how.product == "rounded"),
+    )  # fmt: skip
+    return sums
 
 
 def _compiled(problem: Problem, how: Rounded, start: Floats) -> Floats:

@@ -25,6 +25,7 @@ from accelsim.spec.huggingface.layer_norm import (
     read_phi,
 )
 from accelsim.spec.huggingface.llama import VARIANTS, read_llama_like
+from accelsim.spec.huggingface.values import read_values
 from accelsim.spec.model import Model
 
 Reader = Callable[[Fields, About], Model]
@@ -134,8 +135,9 @@ def _read(config: Mapping[str, object], about: Mapping[str, Any], origin: str, p
         _explain_family(fields, family)
         fields.check()
         raise AssertionError("an unknown family is always a fault")
+    values = read_values(fields, str(family))
     try:
-        return reader(fields, dict(about))
+        return reader(fields, {**about, "values": values})
     except ValidationError as error:
         raise DescriptionError(origin, [_fault(detail) for detail in error.errors()]) from None
 

@@ -1,0 +1,177 @@
+"""Execute a model in some formats on some chips, and price it there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any, Final
+
+from accelsim import catalog
+from accelsim.accuracy.assignment import assigned, bits_per_weight, everything
+from accelsim.accuracy.combinations import Combination, combinations
+from accelsim.accuracy.keeping import Kept, digest, key
+from accelsim.accuracy.measure import Measured, Progress, Reference, measure, reference
+from accelsim.accuracy.price import kv_bytes_per_token, price
+from accelsim.accuracy.report import Accuracy, Row
+from accelsim.accuracy.subject import SHIPPED, Subject, subject
+from accelsim.errors import AccelsimError, RequestError
+from accelsim.execution.executor import Executor
+from accelsim.execution.plan import NumericsPlan
+from accelsim.execution.run import executor
+from accelsim.execution.weights import Weights
+from accelsim.spec.format import Format
+from accelsim.spec.model import Model
+
+PRICE_AS: Final = "llama-2-7b"
+"""The model whose time and energy stand beside the error of the shipped one."""
+
+REFERENCE: Final = "fp64"
+
+
+def accuracy(
+    model: str | PathLike[str], formats: str | Sequence[str], *, on: Any = None, numerics: str | None = None,
+    price_as: str | PathLike[str] | None = None, weights: str | PathLike[str] | None = None,
+    tokens: str | PathLike[str] | None = None, limit: int = 4096, window: int | None = None, seed: int = 0,
+    all_layers: bool = False, resume: str | PathLike[str] | None = None, progress: Progress | None = None,
+) -> Accuracy:  # fmt: skip
+    """Execute a model in some formats, and price them.
+
+    On memories that compute, every position is executed as decode computes it, since that is what is priced.
+
+    Args:
+        model: `tiny-llama` or `tiny-llama-outliers`, which ship; else a name or path, with synthetic weights if none
+            are given.
+        formats: combinations `W[/A[/KV]]`; what is left out is bf16. Embedding, norms, router and lm_head keep the
+            format of the weights or bf16. Weights that the checkpoint has quantised stay as they are.
+        on: chip whose arithmetic is executed and which is priced, or several of them.
+        numerics: arithmetic without a chip; fp32 by default.
+        price_as: model that is priced; llama-2-7b for the shipped ones, else the model itself.
+        weights: file or folder of safetensors.
+        tokens: text or `.npy`; see `accelsim.accuracy.subject.subject`.
+        limit: tokens at most.
+        window: tokens of a window.
+        seed: of what is drawn.
+        all_layers: embedding, norms, router and lm_head in the format of the weights, too.
+        resume: a JSON file of finished combinations, which is read and kept up to date.
+        progress: told of windows.
+
+    Raises:
+        AccelsimError: a name, file or number that is not allowed.
+    """
+    asked = combinations(formats)
+    chips = _chips(on)
+    judged = subject(model, weights=weights, tokens=tokens, limit=limit, window=window, seed=seed)
+    priced = catalog.model(price_as or (PRICE_AS if judged.name in SHIPPED else judged.model))
+    bench = Bench(judged, priced, numerics, all_layers=all_layers, kept=Kept(resume, digest(judged)), progress=progress)
+    rows = tuple(bench.row(chip, each) for chip in chips for each in asked)
+    return Accuracy(
+        judged.name, priced.name if on is not None else "",
+        tuple(catalog.chip(chip).name for chip in chips if chip is not None),
+        "" if on is not None else numerics or "fp32", judged.synthetic,
+        "bits per byte" if judged.bytes else "bits per token", judged.predicted, judged.windows.shape[1], judged.text,
+        bench.reference_nll, rows,
+    )  # fmt: skip
+
+
+def _chips(on: Any) -> list[Any]:
+    """One chip or several; [None] for none."""
+    found = list(on) if isinstance(on, list | tuple) else [on]
+    names = [None if chip is None else catalog.chip(chip).name for chip in found]
+    if not found or len(set(names)) < len(names):
+        raise RequestError(f"on = {names}: different chips are needed")
+    return found
+
+
+class Bench:
+    """A model on its text, ready to be judged in any formats on any chip.
+
+    Args:
+        judged: model and windows.
+        priced: whose time and energy stand beside its error.
+        numerics: arithmetic where there is no chip.
+        all_layers: embedding, norms, router and lm_head in the format of the weights, too.
+        kept: finished combinations.
+        progress: told of windows.
+    """
+
+    def __init__(
+        self, judged: Subject, priced: Model, numerics: str | None = None, *, all_layers: bool = False,
+        kept: Kept | None = None, progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        self.judged, self.priced = judged, priced
+        self._numerics, self._all, self._progress = numerics, all_layers, progress
+        self._kept = kept or Kept(None, "")
+        self._held = Weights(judged.model, judged.weights)
+        self._truth: Reference | None = None
+
+    @property
+    def reference_nll(self) -> float:
+        """Of float64, in nats."""
+        return float(self._truth.nll.mean()) if self._truth is not None else self._kept.nll
+
+    def row(self, chip: Any, each: Combination, chosen: Mapping[str, Format] | None = None) -> Row:
+        """One combination on one chip, executed and priced.
+
+        Args:
+            chip: None takes the arithmetic of `numerics`, and no price.
+            each: formats.
+            chosen: formats of the weights of some operators, by name.
+        """
+        own = self._own(self.judged.model, each, chosen)
+        made = executor(
+            self.judged.model, self._held, on=chip, numerics=self._numerics, weights_format=each.weights,
+            activations_format=each.activations, kv_cache_format=each.kv_cache, overrides=own, as_decode=True,
+        )  # fmt: skip
+        own, problem, found = dict(made.overrides), "", None
+        told = key(each.name, None if chip is None else catalog.chip(chip), self._numerics, sorted(own.items()))
+        if isinstance(made.plan, NumericsPlan):
+            try:
+                found = self._kept.get(told) or self._measured(told, each.name, made)
+            except AccelsimError as error:  # out of range: a result of this format, not of the run
+                problem = str(error)
+        else:
+            problem = made.plan.reason
+        cost = None if chip is None else price(self.priced, chip, each, self._priced(made, each, chosen))
+        return Row(
+            "" if chip is None else catalog.chip(chip).name, each.name,
+            bits_per_weight(self.judged.model, each, own), kv_bytes_per_token(self.priced, each), found, cost, problem,
+            tuple((name, form.name) for name, form in (chosen or {}).items()),
+        )  # fmt: skip
+
+    def _measured(self, told: str, name: str, made: Executor) -> Measured:
+        if self._truth is None:
+            exact = executor(self.judged.model, self._held, numerics=REFERENCE)
+            self._truth = reference(self.judged, exact, self._progress)
+        found = measure(self.judged, made, self._truth, name, self._progress)
+        self._kept.put(told, found, self._truth)
+        return found
+
+    def _own(self, model: Model, each: Combination, chosen: Mapping[str, Format] | None) -> dict[str, Format]:
+        made = dict(everything(model, each)) if self._all else {}
+        return made | dict(assigned(model, each, chosen or {}))
+
+    def _priced(self, made: Executor, each: Combination, chosen: Mapping[str, Format] | None) -> dict[str, Format]:
+        """Formats of single tensors of the priced model: as chosen, and as the checkpoint has them."""
+        own = self._own(self.priced, each, chosen)
+        mine = self._own(self.judged.model, each, chosen)
+        names = everything(self.priced, each)
+        given = {name: form for name, form in made.overrides.items() if mine.get(name) != form and name in names}
+        return own | given
+
+
+def plan_for(
+    model: Model, formats: Combination, *, on: Any = None, numerics: str | None = None, all_layers: bool = False
+) -> NumericsPlan:
+    """The plan that a combination is executed with, for `--explain`.
+
+    Raises:
+        RequestError: the chip has no way to compute in these formats.
+    """
+    made = executor(
+        model, {}, on=on, numerics=numerics, weights_format=formats.weights,
+        activations_format=formats.activations, kv_cache_format=formats.kv_cache,
+        overrides=everything(model, formats) if all_layers else None,
+    )  # fmt: skip
+    if not isinstance(made.plan, NumericsPlan):
+        raise RequestError(made.plan.reason)
+    return made.plan

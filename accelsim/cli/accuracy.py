@@ -1,0 +1,188 @@
+"""`accuracy`: what number formats do to a model beside what they cost."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from accelsim.cli.common import FAILED, JsonOption, app, print_json, say
+from accelsim.cli.figures import columns, show
+from accelsim.cli.options import ModelArgument, SeedOption, names
+from accelsim.errors import RequestError, did_you_mean
+
+if TYPE_CHECKING:
+    from accelsim.accuracy.report import Accuracy
+    from accelsim.execution.plan import NumericsPlan
+
+PICTURES = ("pareto", "layers")
+
+
+@app.command()
+def accuracy(
+    model: ModelArgument,
+    *,
+    formats: Annotated[
+        str, typer.Option("--formats", metavar="W[/A[/KV]],...", help="Formats; what is left out is bf16.")
+    ],
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--on",
+            metavar="CHIP",
+            help="Chip that computes and is priced; may be repeated.",
+            autocompletion=names("arch"),
+        ),
+    ] = None,
+    numerics: Annotated[
+        str | None, typer.Option(help="Arithmetic without a chip: fp64, fp32, exact, or an accumulator.")
+    ] = None,
+    price_as: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Model that is priced.", autocompletion=names("models"))
+    ] = None,
+    weights: Annotated[str | None, typer.Option(metavar="PATH", help="Safetensors: a file or a folder.")] = None,
+    tokens: Annotated[str | None, typer.Option(metavar="FILE", help="Text, or tokens as .npy.")] = None,
+    limit: Annotated[int, typer.Option(help="Tokens at most.")] = 4096,
+    window: Annotated[int | None, typer.Option(help="Tokens of a window.", show_default=False)] = None,
+    seed: SeedOption = 0,
+    all_layers: Annotated[
+        bool, typer.Option("--all-layers", help="Embedding, norms, router and lm_head in the format of the weights.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the plan of the first formats, and stop.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Finished formats are kept here and not run again.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture.")] = None,
+    plot_kind: Annotated[str, typer.Option(metavar="|".join(PICTURES), help="Which picture.")] = "pareto",
+    export: Annotated[Path | None, typer.Option(metavar="FILE", help="Frames as .json or .csv.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Execute a model in number formats, bit by bit, and print its error beside time and energy per token."""
+    if plot_kind not in PICTURES:
+        raise RequestError(
+            f"--plot-kind {plot_kind}: allowed are {', '.join(PICTURES)}{did_you_mean(plot_kind, PICTURES)}"
+        )
+    if explain:
+        _explain(model, formats, on[0] if on else None, numerics, all_layers)
+        return
+    from accelsim.accuracy.run import accuracy as measured
+    from accelsim.cli.progress import progress
+
+    with progress() as told:
+        found = measured(
+            model, formats, on=on or None, numerics=numerics, price_as=price_as, weights=weights, tokens=tokens,
+            limit=limit, window=window, seed=seed, all_layers=all_layers, resume=resume, progress=told,
+        )  # fmt: skip
+    for row in found.rows:
+        for text in row.measured.warnings if row.measured else ():
+            say(f"warning: {row.name}: {text}")
+    if as_json:
+        document = found.to_dict()
+        print_json("accuracy", document, version=document.pop("schema"))
+    else:
+        typer.echo("\n".join(_lines(found)))
+    written = found.write(export) if export else []
+    if plot:
+        from accelsim.report import accuracy_picture
+
+        accuracy_picture.draw(found, plot_kind, plot)
+        written.append(plot)
+    for path in written:
+        typer.echo(f"  wrote {path}", err=as_json)
+    if not any(row.measured for row in found.rows):
+        raise typer.Exit(FAILED)
+
+
+def _lines(found: Accuracy) -> list[str]:
+    """The table, and what stands behind it."""
+    chips = ", ".join(found.chips)
+    where = f"the arithmetic of {chips}" if chips else f"numerics {found.numerics}"
+    head = f"error: {found.model}, {where}; {found.predicted:,} tokens predicted, windows of {found.window}"
+    lines = [head, f"  {found.text}; stride {found.window}, the first token of a window is context only"]
+    if chips:
+        lines.append(f"time and energy: {found.priced} on {chips}, batch 1")
+    if found.synthetic:
+        lines.append("synthetic weights: no perplexity; divergence, agreement and noise are to float64")
+    else:
+        nll = found.reference_nll
+        lines.append(f"float64: perplexity {math.exp(nll):.4f}, {nll / math.log(2):.4f} {found.bits}")
+    several = len(found.chips) > 1
+    header = [
+        *(["chip"] if several else []),
+        "formats",
+        "bits/weight",
+        *([] if found.synthetic else ["perplexity", "nll - fp64"]),
+    ]
+    header += ["KL, nats", "top-1", "SQNR, dB", "KV/token", *(["time/token", "energy/token"] if chips else [])]
+    rows, notes = [header], []
+    for row, line in zip(found.rows, found.formats.to_dict("records"), strict=True):
+        cells = [*([row.chip] if several else []), row.name, f"{row.bits_per_weight:.2f}"]
+        if not found.synthetic:
+            difference = f"{line['nll_minus_fp64']:+.4f} ± {line['standard_error']:.4f}"
+            cells += [f"{line['perplexity']:.4f}", difference]
+        cells += [
+            f"{line['kl_nats']:.2e}", f"{100 * line['top1_agreement']:.2f} %", f"{line['sqnr_logits_db']:.1f}",
+            show(row.kv_bytes_per_token, "B"),
+        ]  # fmt: skip
+        if chips:
+            cells += [_figure(line["time_per_token_s"], "s"), _figure(line["energy_per_token_j"], "J")]
+        rows.append(["-" if "nan" in cell else cell for cell in cells])
+        called = f"{row.name}, {row.chip}" if several else row.name
+        if line["problem"]:
+            notes.append(f"  {called}: {line['problem']}")
+        elif row.measured:
+            worst = ", ".join(f"{name} {db:.1f} dB" for name, db in found.worst(row))
+            notes.append(f"  {called}: {worst}")
+    return [*lines, "", *columns(rows, right=range(1 + several, len(header))), "", "noisiest operators", *notes]
+
+
+def _figure(value: float, unit: str) -> str:
+    return "-" if math.isnan(value) else show(value, unit)
+
+
+def _explain(model: str, formats: str, on: str | None, numerics: str | None, all_layers: bool) -> None:
+    from accelsim.accuracy.combinations import combinations
+    from accelsim.accuracy.run import plan_for
+    from accelsim.accuracy.subject import shape_of
+
+    first = combinations(formats)[0]
+    plan = plan_for(shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers)
+    typer.echo("\n".join(_plan_lines(plan, first.name)))
+
+
+def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
+    """One line per operator and tensor of each phase."""
+    rows = [["phase", "operator", "tensor", "stored in", "scales", "along", "enters as", "sums", "vector"]]
+    for op, tensor in plan.lines():
+        stored = "as given" if tensor.storage is None else tensor.storage.name
+        if tensor.storage is None and tensor.role.value != "weight":
+            stored = op.lanes.width
+        rows.append([
+            op.phase, op.name, f"{tensor.name} ->" if tensor.output else tensor.name,
+            stored if tensor.written else "register", tensor.granularity, tensor.axis,
+            tensor.operand.name if tensor.operand else "", op.order if tensor.output else "", op.lanes.width,
+        ])  # fmt: skip
+    units = {op.unit.label: op.unit for op in plan.operators if op.unit is not None}
+    said = [f"  {label}: {unit.source} ({unit.status})" for label, unit in units.items()]
+    wide = {f"  widened {unit.where}" for unit in units.values() if unit.where}
+    stated = [
+        "  residual stream (hidden): stored in the format of activations; inside a fused kernel it stays in a register",
+        "  softmax, norm statistics, RoPE: at the width of the vector unit, one rounding per operation",
+        "  P before P V: rounded to the first operand's format; V is dequantised to the second's",
+        "  K and V: quantised once, when appended, in blocks along head_dim",
+        "  results of products: rounded to fp32 by the accumulator, then once to the format they are stored in",
+    ]
+    return [
+        f"{plan.target}, {formats}",
+        "",
+        *columns(rows),
+        "",
+        "accumulators",
+        *said,
+        *sorted(wide),
+        "",
+        "everywhere",
+        *stated,
+    ]

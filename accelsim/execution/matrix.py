@@ -1,0 +1,71 @@
+"""Matrix products as a unit of the plan does them: operands brought to its formats, its accumulator, its order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.execution import sums
+from accelsim.execution.plan import Unit
+from accelsim.execution.stored import Stored, converter
+from accelsim.numerics.arithmetic import matmul, operand
+from accelsim.numerics.arithmetic.operand import Operand
+from accelsim.spec.format import BlockFormat, Format
+
+Array = NDArray[Any]
+Prepared = Array | Operand
+
+
+def prepare(x: Stored, unit: Unit, axis: int) -> Prepared:
+    """An operand as the unit's accumulator takes it.
+
+    Args:
+        x: the tensor, at least two-dimensional.
+        unit: of the plan.
+        axis: that of k: -1 for the first operand, -2 for the second.
+    """
+    if unit.accumulator == "fp32":
+        return np.ascontiguousarray(x.values, dtype=np.float32)
+    if isinstance(unit.accumulator, str):
+        return np.ascontiguousarray(x.values, dtype=np.float64)
+    target = unit.first if axis == -1 else unit.second
+    encoded = x.encoded
+    if encoded is not None and unit.native:
+        return operand(encoded, converter(encoded.format.record), axis)
+    if encoded is not None and _scales_at_the_end(encoded.format.record):
+        found = operand(encoded, converter(encoded.format.record), axis)
+        return found if target is None else _as(found, target)
+    values = np.asarray(x.values, dtype=np.float64)
+    if target is None:
+        return Operand(values)
+    if target.scaled:
+        return operand(values, converter(target), axis)
+    return operand(converter(target).quantize(values), converter(target), axis)
+
+
+def _scales_at_the_end(form: Format) -> bool:
+    """Scales of rows, columns and whole tensors multiply the sum; elements go through the unit without them."""
+    return isinstance(form, BlockFormat) and form.granularity != "block" and form.zero_point is None
+
+
+def _as(found: Operand, target: Format) -> Operand:
+    if target.scaled or found.scales is not None:
+        return found
+    made = operand(found.values, converter(target), -1)
+    return replace(made, end=found.end)
+
+
+def multiply(a: Prepared, b: Prepared, unit: Unit, start: Array | None = None) -> Array:
+    """[m, k] times [k, n], two-dimensional, after `start` where there is one; fp64 for that mode, else fp32."""
+    if isinstance(a, Operand) and isinstance(b, Operand):
+        assert not isinstance(unit.accumulator, str)
+        return np.asarray(matmul(a, b, accumulator=unit.accumulator, c=start).values)
+    assert not isinstance(a, Operand)
+    assert not isinstance(b, Operand)
+    if unit.accumulator == "exact":
+        made = sums.exactly(a, b)
+        return made if start is None else start + made
+    return sums.in_sequence(a, b, start)

@@ -1,0 +1,298 @@
+"""In which numbers a graph is executed: a frozen plan with a row for every operator and tensor.
+
+A plan is made from the very graphs that are priced (`plan_of`), for a target: a reference arithmetic
+(`accelsim.execution.targets`) or a device (`accelsim.execution.device_targets`). The executor does what the plan says
+and asks nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+from accelsim.errors import RequestError
+from accelsim.execution.lanes import Lanes
+from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator, Role, Tensor
+from accelsim.mapping.gpu.steps import COPIES, FREE
+from accelsim.numerics.accumulator import AnyAccumulator
+from accelsim.spec.format import BlockFormat, Format, TwoLevelBlockFormat
+from accelsim.spec.infeasible import Infeasible
+
+REGISTER: Final = "register"
+"""Storage of what is never written: the width of the lanes."""
+
+AS_GIVEN: Final = "as given"
+"""Storage of weights that are taken as the checkpoint has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What multiplies matrices.
+
+    Attributes:
+        accumulator: "fp64" and "fp32" add rounded products in increasing k, "exact" rounds the exact sum once to
+            fp32; or a record of `accelsim.numerics`.
+        first: format that the first operand is brought to, None where it enters as stored.
+        second: the same of weights, keys and values.
+        native: block scales of both operands enter the unit; else values are dequantised before.
+        converted: which of both operands a unit of its own widens first; that is priced.
+        where: where that happens.
+        source: who says so.
+        status: how far that can be trusted.
+    """
+
+    accumulator: str | AnyAccumulator
+    first: Format | None = None
+    second: Format | None = None
+    native: bool = False
+    converted: tuple[bool, bool] = (False, False)
+    where: str = ""
+    source: str = "by definition"
+    status: str = "derived"
+
+    @property
+    def label(self) -> str:
+        """Name of the accumulator."""
+        if isinstance(self.accumulator, str):
+            return self.accumulator
+        return self.accumulator.name or type(self.accumulator).__name__.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPlan:
+    """One tensor of one operator.
+
+    Attributes:
+        name: as the graph has it.
+        role: weight, activation or KV cache.
+        output: whether the operator writes it.
+        storage: format in memory; None for the width of the lanes, or for a weight that is taken as it is given.
+        written: False for what stays in registers.
+        operand: format that it is widened to before the matrix unit, None where it enters as it is.
+    """
+
+    name: str
+    role: Role
+    output: bool
+    storage: Format | None
+    written: bool = True
+    operand: Format | None = None
+
+    @property
+    def granularity(self) -> str:
+        """What shares a scale."""
+        form = self.storage
+        if isinstance(form, TwoLevelBlockFormat):
+            return f"{form.block} elements, and the tensor"
+        if isinstance(form, BlockFormat):
+            return f"{form.block} elements" if form.granularity == "block" else form.granularity
+        return "own" if form is not None and form.scaled else ""
+
+    @property
+    def axis(self) -> str:
+        """Along which elements share scales: always the axis that the next product adds along."""
+        if self.storage is None or not self.storage.scaled:
+            return ""
+        return {Role.WEIGHT: "k", Role.KV_CACHE: "head_dim"}.get(self.role, "last")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorPlan:
+    """One operator of one phase.
+
+    Attributes:
+        phase: "prefill" or "decode".
+        name: of the operator.
+        kind: what it does.
+        tensors: inputs, then outputs.
+        lanes: element-wise arithmetic and reductions.
+        unit: of matrix kinds.
+        tile: keys of one tile of fused attention; None takes all keys at once.
+        table: entries of the table that takes the place of an activation function; 0 for the formula.
+        parts: operators of a fused kernel; what they hand to each other stays in registers.
+    """
+
+    phase: str
+    name: str
+    kind: Kind
+    tensors: tuple[TensorPlan, ...]
+    lanes: Lanes
+    unit: Unit | None = None
+    tile: int | None = None
+    table: int = 0
+    parts: tuple[OperatorPlan, ...] = ()
+
+    def output(self, name: str) -> TensorPlan:
+        """The plan of a tensor that is written."""
+        return next(t for t in self.tensors if t.output and t.name == name)
+
+    @property
+    def conversions(self) -> frozenset[str]:
+        """What is converted, as `priced_by` spells it: `mxfp4->bf16` before a product, `fp32->fp8_e4m3` after it."""
+        made: set[str] = set()
+        copied = self.kind in COPIES and len({t.storage.name for t in self.tensors if t.storage}) == 1
+        for tensor in () if copied else self.tensors:
+            form = tensor.storage
+            if form is None:
+                continue
+            if tensor.operand is not None:
+                made.add(f"{form.name}->{tensor.operand.name}")
+            elif form.name not in FREE and (tensor.output or self.unit is None):
+                made.add(f"fp32->{form.name}" if tensor.output else f"{form.name}->fp32")
+        return frozenset(made)
+
+    @property
+    def order(self) -> str:
+        """The order of sums, in words."""
+        if self.unit is None:
+            return _REDUCTIONS.get(self.kind, "") and (
+                "exact" if self.lanes.exact else f"{self.lanes.width} in increasing index"
+            )
+        inside = "none, the sum is exact" if self.unit.accumulator == "exact" else f"{self.unit.label} along k"
+        if self.kind is not Kind.ATTENTION:
+            return inside
+        return inside + (f"; tiles of {self.tile} keys from position 0" if self.tile else "; all keys at once")
+
+
+_REDUCTIONS: Final = {Kind.NORM: "statistics", Kind.SOFTMAX: "sum", Kind.ROUTE: "sum", Kind.COMBINE: "sum"}
+
+
+class Target(Protocol):
+    """Who computes."""
+
+    @property
+    def name(self) -> str:
+        """Of the arithmetic or device."""
+        ...
+
+    def lanes(self, op: Operator, phase: str) -> Lanes:
+        """The arithmetic of what is no matrix product, and of its results."""
+        ...
+
+    def unit(self, op: Operator, phase: str) -> Unit | Infeasible:
+        """The arithmetic of a matrix operator."""
+        ...
+
+    def tile(self, op: Operator) -> int | None:
+        """Keys of a tile of fused attention."""
+        ...
+
+    def table(self, op: Operator) -> int:
+        """Entries of the table of an activation function."""
+        ...
+
+
+@dataclass(frozen=True)
+class NumericsPlan:
+    """All operators of the phases of one execution.
+
+    Attributes:
+        target: name of the arithmetic or device.
+        operators: in execution order, phase after phase.
+    """
+
+    target: str
+    operators: tuple[OperatorPlan, ...]
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str], OperatorPlan]:
+        return {(op.phase, op.name): op for op in self.operators}
+
+    def find(self, phase: str, name: str) -> OperatorPlan:
+        """The plan of one operator.
+
+        Raises:
+            RequestError: no such operator in that phase.
+        """
+        try:
+            return self._index[phase, name]
+        except KeyError:
+            raise RequestError(f"the plan of {self.target} has no operator {name!r} in {phase}") from None
+
+    def lines(self) -> Iterator[tuple[OperatorPlan, TensorPlan]]:
+        """Every operator with each of its tensors; parts stand after the kernel that they are fused into."""
+        for op in self.operators:
+            for each in (op, *op.parts) if op.parts else (op,):
+                yield from ((each, tensor) for tensor in (each.tensors if each is not op or not op.parts else ()))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes results depend on how a prompt is cut into calls."""
+        wide = {
+            t.storage.name for _, t in self.lines() if t.storage is not None and t.output and _whole_tensor(t.storage)
+        }
+        if not wide:
+            return ()
+        return (
+            f"scales of whole tensors ({', '.join(sorted(wide))}) are chosen from all tokens of a call: "
+            "prefill and decode differ",
+        )
+
+
+def _whole_tensor(form: Format) -> bool:
+    return isinstance(form, TwoLevelBlockFormat) or (isinstance(form, BlockFormat) and form.granularity == "tensor")
+
+
+def plan_of(graphs: Iterable[Graph], target: Target, unrounded: Sequence[Role] = ()) -> NumericsPlan | Infeasible:
+    """The plan of some phases.
+
+    Args:
+        graphs: one of each phase; those that are priced.
+        target: who computes.
+        unrounded: roles whose tensors are stored at the width of the lanes (weights: as given), whatever format
+            the graph states for them.
+    """
+    made: list[OperatorPlan] = []
+    for graph in graphs:
+        for _, op in graph:
+            found = _operator(op, graph.phase, target, unrounded, None)
+            if isinstance(found, Infeasible):
+                return found
+            made.append(found)
+    return NumericsPlan(target.name, tuple(made))
+
+
+def _operator(
+    op: Operator, phase: str, target: Target, unrounded: Sequence[Role], written: frozenset[str] | None
+) -> OperatorPlan | Infeasible:
+    """`written`: names of what leaves the fused kernel that the operator is a part of."""
+    if op.parts:
+        outside = frozenset(t.name for t in op.outputs)
+        parts = [_operator(part, phase, target, unrounded, outside) for part in op.parts]
+        failed = next((part for part in parts if isinstance(part, Infeasible)), None)
+        if failed is not None:
+            return failed
+        lanes = target.lanes(op, phase)
+        tensors = tuple(_tensor(t, at >= len(op.inputs), unrounded, None) for at, t in enumerate(_both(op)))
+        return OperatorPlan(phase, op.name, op.kind, tensors, lanes, parts=tuple(parts))  # type: ignore[arg-type]
+    unit = target.unit(op, phase) if op.kind in MATRIX_KINDS else None
+    if isinstance(unit, Infeasible):
+        return unit
+    return OperatorPlan(
+        phase, op.name, op.kind,
+        tuple(_tensor(t, at >= len(op.inputs), unrounded, written, unit) for at, t in enumerate(_both(op))),
+        target.lanes(op, phase), unit,
+        tile=target.tile(op) if op.kind is Kind.ATTENTION else None,
+        table=target.table(op) if op.kind is Kind.ACTIVATION else 0,
+    )  # fmt: skip
+
+
+def _both(op: Operator) -> tuple[Tensor, ...]:
+    return (*op.inputs, *op.outputs)
+
+
+def _tensor(
+    tensor: Tensor, output: bool, unrounded: Sequence[Role], written: frozenset[str] | None, unit: Unit | None = None
+) -> TensorPlan:
+    operand = None
+    if unit is not None and not output:
+        at = int(tensor.role is not Role.ACTIVATION)
+        bias = tensor.role is Role.WEIGHT and len(tensor.shape) < 2  # added in the lanes
+        operand = (unit.first, unit.second)[at] if unit.converted[at] and not bias else None
+    return TensorPlan(
+        tensor.name, tensor.role, output, None if tensor.role in unrounded else tensor.format,
+        written=written is None or not output or tensor.name in written or tensor.role is Role.KV_CACHE,
+        operand=operand,
+    )  # fmt: skip

@@ -1,0 +1,204 @@
+"""Real numbers through the graph that is priced: `accelsim.execute`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from accelsim import catalog
+from accelsim.errors import RequestError, did_you_mean
+from accelsim.evaluate.phases import Work
+from accelsim.evaluate.resolve import formats_of, separate
+from accelsim.execution.device_targets import device_target, unscaled
+from accelsim.execution.executor import Executor, Setting
+from accelsim.execution.given import formats_given
+from accelsim.execution.plan import NumericsPlan, Target
+from accelsim.execution.targets import reference
+from accelsim.execution.walk import Observer
+from accelsim.execution.weights import Weights
+from accelsim.graph.attention import Formats
+from accelsim.graph.operator import Role
+from accelsim.graph.routing import Routing
+from accelsim.spec.format import Format
+from accelsim.spec.infeasible import Infeasible
+from accelsim.spec.model import Model
+
+Name = str | PathLike[str]
+Array = NDArray[Any]
+
+DYNAMIC: Final = "dynamic"
+"""Scales of activations are found when they are quantised."""
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """What an execution gives.
+
+    Attributes:
+        logits: [batch, positions, vocabulary], of every position that was fed; fp32, or fp64 in that mode.
+        tokens: [batch, positions], those given and those generated.
+        plan: the numbers of every operator and tensor.
+        infeasible: why the device cannot compute in these formats; then there are no logits.
+        warnings: what a reader of the numbers must know.
+    """
+
+    logits: Array
+    tokens: NDArray[np.int64]
+    plan: NumericsPlan | None
+    infeasible: Infeasible | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def execute(
+    model: Name | Model,
+    weights: Mapping[str, Any],
+    tokens: ArrayLike,
+    *,
+    on: Any = None,
+    numerics: str | None = None,
+    weights_format: Name | Format | None = None,
+    activations_format: Name | Format | None = None,
+    kv_cache_format: Name | Format | None = None,
+    overrides: Mapping[str, Name | Format] | None = None,
+    prefill: int | None = None,
+    generate: int = 0,
+    fuse: bool = True,
+    tile: int | None = None,
+    observe: Observer | None = None,
+    **unknown: object,
+) -> Execution:
+    """Execute a model with real values, each operator in its formats and with the accumulator of a machine.
+
+    The graph is the one that `accelsim.simulate` prices. Without `on` and `numerics` everything is fp32, sums in
+    increasing index.
+
+    Args:
+        model: name, path (TOML, `config.json` or its folder) or record, of a family that is executed: llama, mistral,
+            mixtral, qwen2, qwen3, qwen3_moe, gpt2, opt.
+        weights: tensors by Hugging Face name, arrays or `Encoded`.
+        tokens: [positions] or [batch, positions], whole numbers below the vocabulary.
+        on: a chip by name, path or record, whose arithmetic is used.
+        numerics: in its place "fp64", "fp32", "exact" (every dot product and sum is exact, rounded once to fp32), or
+            the name of an accumulator such as "hopper-fp8".
+        weights_format: of linear layers and experts; as the checkpoint has them if not given (on a chip, its native
+            format). Embedding, norms, router and lm_head keep the native format where this one is narrower.
+        activations_format: of what flows between operators; not rounded if not given (on a chip, its native format).
+        kv_cache_format: of keys and values, which are rounded once, when appended; likewise.
+        overrides: formats of single tensors by name, such as {"hidden": "fp32", "down_proj.weight": "int8_channel"}.
+        prefill: positions that prefill takes; the others are fed one by one. All by default.
+        generate: tokens to append, each the most likely one (the lowest among equals).
+        fuse: merged projections, fused attention and element-wise chains.
+        tile: keys of a tile of fused attention; all at once by default, on a chip its own.
+        observe: called with operator, layer, tensor and values of everything that is written.
+        unknown: refused, with the nearest keyword.
+
+    Returns:
+        Logits, tokens and the plan; `infeasible` where the chip has no way to compute in these formats.
+
+    Raises:
+        AccelsimError: a name, shape, token or tensor that is not allowed.
+    """
+    for name in unknown:
+        raise RequestError(f"execute() has no keyword {name!r}{did_you_mean(name, execute.__annotations__)}")
+    the_model = catalog.model(model)
+    fed = checked(the_model, tokens, generate)
+    made = executor(
+        the_model, weights, on=on, numerics=numerics, weights_format=weights_format,
+        activations_format=activations_format, kv_cache_format=kv_cache_format, overrides=overrides, fuse=fuse,
+        tile=tile,
+    )  # fmt: skip
+    if isinstance(made.plan, Infeasible):
+        return Execution(np.empty((*fed.shape, 0), dtype=np.float32), fed, None, made.plan)
+    given = fed.shape[1]
+    first = given if prefill is None else prefill
+    if isinstance(first, bool) or first not in range(1, given + 1):
+        raise RequestError(f"prefill = {prefill!r}: expected 1 to {fed.shape[1]}, the positions that are given")
+    found, state = made.start(fed[:, :first], observe)
+    parts = [found]
+    for at in range(first, given + generate):
+        if at >= given:
+            fed = np.concatenate([fed, greedy(parts[-1])], axis=1)
+            if at == given + generate - 1:
+                break  # nobody asks what follows the last token
+        found, state = made.step(fed[:, at : at + 1], state, observe)
+        parts.append(found)
+    return Execution(np.concatenate(parts, axis=1), fed, made.plan, warnings=made.warnings)
+
+
+def executor(
+    model: Model, weights: Mapping[str, Any] | Weights, *, on: Any = None, numerics: str | None = None,
+    weights_format: Name | Format | None = None, activations_format: Name | Format | None = None,
+    kv_cache_format: Name | Format | None = None, overrides: Mapping[str, Name | Format] | None = None,
+    fuse: bool = True, tile: int | None = None, as_decode: bool = False,
+) -> Executor:  # fmt: skip
+    """A model ready to run; see `execute`. With `as_decode`, prefill computes as the decode of the chip does."""
+    if on is not None and numerics is not None:
+        raise RequestError(f"on = {on!r} and numerics = {numerics!r}: give one of them; a chip has its own arithmetic")
+    given = (weights_format, activations_format, kv_cache_format)
+    target: Target
+    if on is None:
+        target, scales = reference(numerics or "fp32", tile), None
+        formats, unrounded = _plain(*given)
+    else:
+        if tile is not None:
+            raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
+        chip = catalog.chip(on)
+        target, unrounded = device_target(chip, as_decode=as_decode), ()
+        formats, scales = formats_of(chip, *given), DYNAMIC if separate(chip) else None
+    unscaled((formats.weights, formats.activations, formats.kv_cache))
+    held = weights if isinstance(weights, Weights) else Weights(model, weights)
+    changed = {name: catalog.format_(form) for name, form in (overrides or {}).items()}
+    if Role.WEIGHT not in unrounded:
+        graph = Work(model, formats, 1, 1, 1, "all", Routing(), fuse).prefill()
+        changed = {**changed, **formats_given(model, graph, held)}
+    return Executor(model, held, Setting(formats, unrounded, tuple(changed.items()), fuse, scales), target)
+
+
+def _plain(
+    weights: Name | Format | None, activations: Name | Format | None, kv_cache: Name | Format | None
+) -> tuple[Formats, tuple[Role, ...]]:
+    """Formats where no chip has native ones, and the roles that keep the width of the arithmetic."""
+    wide = catalog.format_("fp32")
+    chosen = [wide if form is None else catalog.format_(form) for form in (weights, activations, kv_cache)]
+    roles = (Role.WEIGHT, Role.ACTIVATION, Role.KV_CACHE)
+    missing = tuple(role for role, form in zip(roles, (weights, activations, kv_cache), strict=True) if form is None)
+    return Formats(chosen[0], chosen[1], chosen[2], wide), missing
+
+
+def checked(model: Model, tokens: ArrayLike, generate: int = 0) -> NDArray[np.int64]:
+    """Tokens as [batch, positions].
+
+    Raises:
+        RequestError: no whole numbers, outside of the vocabulary, none at all, or more than the context.
+    """
+    found: NDArray[Any] = np.asarray(tokens)
+    if found.ndim not in (1, 2) or not found.size or found.dtype.kind not in "iu":
+        raise RequestError(
+            f"tokens of shape {found.shape} and type {found.dtype}: expected [positions] or [batch, positions] of "
+            "whole numbers, at least one"
+        )
+    made = np.atleast_2d(found).astype(np.int64)
+    wrong = np.argwhere((made < 0) | (made >= model.vocabulary))
+    if len(wrong):
+        at = tuple(int(n) for n in wrong[0])
+        raise RequestError(f"token {made[at]} at {list(at)}: {model.name} has {model.vocabulary} tokens, from 0")
+    if isinstance(generate, bool) or generate < 0:
+        raise RequestError(f"generate = {generate!r}: expected a whole number of at least 0")
+    total = made.shape[1] + generate
+    if model.max_positions is not None and total > model.max_positions:
+        raise RequestError(
+            f"{made.shape[1]} tokens and {generate} generated are {total} positions: {model.name} has "
+            f"{model.max_positions}; give shorter windows"
+        )
+    return made
+
+
+def greedy(logits: Array) -> NDArray[np.int64]:
+    """[batch, 1]: the most likely token after the last position, the lowest number among equals."""
+    best: NDArray[np.int64] = np.argmax(logits[:, -1], axis=-1).astype(np.int64)
+    return best[:, None]

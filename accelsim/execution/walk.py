@@ -1,0 +1,95 @@
+"""The steps of a graph in the order of their execution: blocks repeated, fused kernels with their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from accelsim.execution.layer import split
+from accelsim.execution.plan import NumericsPlan, OperatorPlan
+from accelsim.execution.routing import Choice
+from accelsim.execution.rules import Array, Pass, Step, execute
+from accelsim.execution.stored import Stored, store
+from accelsim.graph.operator import Graph, Kind, Operator, Role
+
+Observer = Callable[[str, int | None, str, Array], None]
+"""Called with operator (without its layer), layer, tensor and the stored values of every tensor that is written."""
+
+
+def steps(graph: Graph, plan: NumericsPlan, layers: int) -> Iterator[tuple[Step, tuple[Step, ...]]]:
+    """Every operator of every repetition, with the steps of its parts if it is a fused kernel.
+
+    Args:
+        graph: one phase.
+        plan: its numbers.
+        layers: of the model.
+    """
+    moved = any(_opens(op) for _, op in graph)
+    for block in graph.blocks:
+        for repetition in range(block.repeat):
+            for op in block.operators:
+                found = plan.find(graph.phase, op.name)
+                last = moved and op is block.operators[-1]
+                whole = _step(op, found, repetition, layers, last)
+                parts = tuple(
+                    _step(part, numbers, repetition, layers, last and part is op.parts[-1])
+                    for part, numbers in zip(op.parts, found.parts, strict=True)
+                )
+                yield whole, parts
+
+
+def _opens(op: Operator) -> bool:
+    """Whether this is, or ends with, the norm that opens the first layer, moved behind the embedding."""
+    return op.name.endswith("opening_norm") or any(_opens(part) for part in op.parts)
+
+
+def _step(op: Operator, plan: OperatorPlan, repetition: int, layers: int, last: bool) -> Step:
+    name = op.name if not op.parts else op.parts[0].name
+    layer, _ = split(name, repetition)
+    if not last or op.kind is not Kind.NORM or layer is None or not op.name.endswith("attention_norm"):
+        return Step(op, plan, layer, repetition)
+    following, _ = split(name, repetition + 1)
+    assert following is not None
+    return Step(op, plan, layer, repetition, moved=following if following < layers else -1)
+
+
+def run(graph: Graph, plan: NumericsPlan, at: Pass, observe: Observer | None = None) -> Array:
+    """One pass through a graph; the logits, [rows, vocabulary]."""
+    made: Array = np.empty(0)
+    for step, parts in steps(graph, plan, at.model.layers):
+        for part in parts:
+            _keep(execute(part, at), part, at)
+        if parts:  # what leaves the kernel is rounded once, when it is written
+            written = {t.name: at.held[t.name] for t in step.op.outputs if t.name in at.held}
+            made_here = {name: x if isinstance(x, Choice) else x.values for name, x in written.items()}
+            _write(made_here, step, at, observe)
+        else:
+            _write(execute(step, at), step, at, observe)
+        if step.op.name == "lm_head":
+            made = at.array("logits")
+    return made
+
+
+def _keep(found: dict[str, Array | Choice], step: Step, at: Pass) -> None:
+    """What parts of a kernel hand to each other, unrounded."""
+    at.held |= {name: x if isinstance(x, Choice) else Stored(x) for name, x in found.items()}
+
+
+def _write(found: dict[str, Array | Choice], step: Step, at: Pass, observe: Observer | None) -> None:
+    for name, x in found.items():
+        tensor = step.plan.output(name)
+        if isinstance(x, Choice):
+            at.held[name] = x
+            continue
+        where = f"{step.op.name}, {name}"
+        # the cache rounds what is appended, once
+        kept = Stored(x) if tensor.role is Role.KV_CACHE else store(x, tensor.storage, where)
+        at.held[name] = kept
+        if kept.clipped:
+            _, plain = split(step.op.name, step.repetition)
+            so_far, of = at.clipped.get((plain, name), (0, 0))
+            at.clipped[plain, name] = (so_far + kept.clipped, of + x.size)
+        if observe is not None:
+            _, plain = split(step.op.name, step.repetition)
+            observe(plain, step.layer, name, kept.values)

@@ -1,0 +1,176 @@
+"""The weights of a model as an execution reads them: found by name, checked, brought to their format, kept packed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import RequestError, did_you_mean
+from accelsim.execution.lanes import Lanes
+from accelsim.execution.matrix import Prepared, prepare
+from accelsim.execution.plan import TensorPlan, Unit
+from accelsim.execution.stored import Stored, converter, decoded, transposed
+from accelsim.numerics.encoded import Encoded
+from accelsim.spec.format import Format
+from accelsim.spec.model import Model
+from accelsim.weights import schemes
+from accelsim.weights.checkpoint import Checkpoint
+
+Array = NDArray[Any]
+Given = Mapping[str, Any]
+"""Tensors by Hugging Face name: arrays, or `Encoded` for what is quantised already."""
+
+_NUMBERS: Final = frozenset({"bf16", "fp16", "fp32", "float16", "float32", "float64"})
+
+KEPT_BYTES: Final = 64 << 20
+"""Operands that stay decoded between calls; beyond that they are decoded each time."""
+
+
+class Weights:
+    """Weights of one model.
+
+    Args:
+        model: its shape.
+        given: tensors by name; an array may be anything that `np.asarray` takes, also lazily.
+        keep_bytes: decoded operands that are kept at most.
+
+    Raises:
+        RequestError: a family that is not executed.
+    """
+
+    def __init__(self, model: Model, given: Given, keep_bytes: int = KEPT_BYTES) -> None:
+        if model.values is None or model.family not in schemes.SCHEMES:
+            raise RequestError(
+                f"{model.name}: the family {model.family} (with its settings) is priced but not executed; executed are "
+                f"{', '.join(sorted(schemes.SCHEMES))} with plain, linear or llama3 rotary scaling"
+            )
+        self._model, self._given, self._keep = model, given, keep_bytes
+        self._packed: dict[tuple[object, ...], Stored] = {}
+        self._ready: dict[tuple[object, ...], tuple[Prepared, ...]] = {}
+        self._ready_bytes = 0
+
+    def matrix(
+        self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], *, tied: bool
+    ) -> Prepared:
+        """A [k, n] matrix as the unit takes it.
+
+        Args:
+            layer: its layer, None for what belongs to none.
+            plan: of the tensor; the name without the layer.
+            unit: that multiplies.
+            shape: [k, n].
+            tied: the matrix is the transposed token embedding.
+        """
+        return self._operands(layer, plan, unit, shape, tied=tied)[0]
+
+    def experts(self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], expert: int) -> Prepared:
+        """The [k, n] matrix of one expert; `shape` is [experts, k, n]."""
+        return self._operands(layer, plan, unit, shape, expert=expert)[0]
+
+    def rows(self, layer: int | None, plan: TensorPlan, lanes: Lanes, shape: tuple[int, ...]) -> Array:
+        """A table or a vector at the width of the lanes."""
+        key = ("rows", layer, plan.name, plan.storage, lanes.width)
+        if key not in self._ready:
+            found = self._stored(schemes.source(self._model, layer, plan.name), shape, plan.storage, matrix=False)
+            self._kept(key, (lanes.round(found.values),))
+        made = self._ready[key][0]
+        assert isinstance(made, np.ndarray)
+        return made
+
+    def format_of(self, layer: int | None, name: str) -> Format | None:
+        """The format of a weight that is given quantised (of experts, that of the first); None for numbers."""
+        where = schemes.source(self._model, layer, name, experts=int("experts" in name))
+        found = schemes.spelt(where.names[0], self._given)
+        if found is None or (isinstance(self._given, Checkpoint) and self._given.dtype(found) in _NUMBERS):
+            return None  # without reading it
+        value = self._given[found]
+        return value.format.record if isinstance(value, Encoded) else None
+
+    def _operands(
+        self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], *, tied: bool = False,
+        expert: int | None = None,
+    ) -> tuple[Prepared, ...]:  # fmt: skip
+        key = ("matrix", layer, plan.name, plan.storage, unit, tied, expert)
+        if key in self._ready:
+            return self._ready[key]
+        experts = 0 if expert is None else shape[0]
+        where = schemes.source(self._model, layer, plan.name, experts)
+        if expert is not None:
+            where, shape = schemes.Source((where.names[expert],), where.transpose, where.part), shape[1:]
+        if tied:
+            where = schemes.Source(where.names, True, where.part)
+        stored = self._stored(where, shape, plan.storage, matrix=True)
+        made = (prepare(stored, unit, -2),)
+        self._kept(key, made)
+        return made
+
+    def _kept(self, key: tuple[object, ...], made: tuple[Prepared, ...]) -> None:
+        size = sum(x.nbytes if isinstance(x, np.ndarray) else x.values.nbytes for x in made)
+        if key[0] == "rows" or self._ready_bytes + size <= self._keep:
+            self._ready[key] = made
+            self._ready_bytes += size
+
+    def _stored(self, where: schemes.Source, shape: tuple[int, ...], form: Format | None, *, matrix: bool) -> Stored:
+        """A tensor in its storage format, along k where it is a matrix; [k, n]."""
+        key = (where, form)
+        if key in self._packed:
+            return _unpacked(self._packed[key])
+        name = where.names[0]
+        value = self._found(name)
+        if isinstance(value, Encoded):
+            turned = transposed(value) if where.transpose else value
+            values = decoded(value)
+            found = values.T if where.transpose else values
+            self._check(name, _part(found, where), shape, where)
+            if where.part != (0, 1):
+                return Stored(_part(found, where))
+            return Stored(found, turned)
+        array = np.asarray(value)
+        array = array.T if where.transpose else array
+        array = _part(array, where)
+        self._check(name, array, shape, where)
+        if form is None:
+            return Stored(np.asarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32))
+        codec, axis = converter(form), 0 if matrix else -1
+        if form.name == "fp32":
+            return Stored(np.asarray(array, dtype=np.float32))
+        try:
+            if not form.scaled:
+                return Stored(np.asarray(codec.quantize(np.asarray(array, dtype=np.float32))))
+            encoded: Encoded = codec.encode(np.asarray(array, dtype=np.float32), axis=axis)
+        except RequestError as error:
+            raise RequestError(f"{name}: {error}") from None
+        self._packed[key] = Stored(np.empty(0), encoded)
+        return _unpacked(self._packed[key])
+
+    def _found(self, name: str) -> Any:
+        spelt = schemes.spelt(name, self._given)
+        if spelt is None:
+            near = did_you_mean(name, list(self._given))
+            raise RequestError(f"{self._model.name}: the weights have no tensor {name}{near}")
+        return self._given[spelt]
+
+    def _check(self, name: str, array: Array, shape: tuple[int, ...], where: schemes.Source) -> None:
+        if array.shape != shape:
+            wanted = shape[::-1] if where.transpose else shape
+            found = array.shape[::-1] if where.transpose else array.shape
+            raise RequestError(f"{self._model.name}: {name} has shape {list(found)}, the model asks for {list(wanted)}")
+        if not np.isfinite(array).all():
+            bad = int(np.size(array) - np.isfinite(array).sum())
+            raise RequestError(f"{self._model.name}: {name} has {bad} infinities or NaN; weights must be finite")
+
+
+def _part(array: Array, where: schemes.Source) -> Array:
+    at, parts = where.part
+    if parts == 1:
+        return array
+    width = array.shape[-1] // parts
+    return array[..., at * width : (at + 1) * width]
+
+
+def _unpacked(packed: Stored) -> Stored:
+    assert packed.encoded is not None
+    return Stored(decoded(packed.encoded), packed.encoded)
