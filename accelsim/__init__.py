@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from accelsim.formats import dataformat, quantizer
     from accelsim.numerics.policy import Policy, Stochastic
     from accelsim.results import Run
-    from accelsim.simulation import simulate, simulate_operator, simulate_trace
+    from accelsim.simulation import simulate, simulate_operator
     from accelsim.spec.infeasible import Infeasible
 
 __version__ = "0.1.0"
@@ -39,7 +39,6 @@ __all__ = [
     "quantizer",
     "simulate",
     "simulate_operator",
-    "simulate_trace",
 ]
 
 # name -> module; loaded on first use, so that `import accelsim` stays fast
@@ -59,7 +58,6 @@ _HOME = {
     "quantizer": "formats",
     "simulate": "simulation",
     "simulate_operator": "simulation",
-    "simulate_trace": "simulation",
 }
 
 

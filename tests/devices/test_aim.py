@@ -8,6 +8,7 @@ import accelsim
 from accelsim import catalog, cli
 from accelsim.devices.pim.aim import Aim
 from accelsim.errors import RequestError, UnknownNameError
+from accelsim.simulation import simulate_trace
 from accelsim.spec.aim import DESCRIPTIVE
 
 PART = catalog.chip("gddr6-aim")
@@ -214,15 +215,15 @@ def test_no_figure_is_dead(key, tmp_path):
 def test_trace_files(tmp_path):
     file = tmp_path / "kernel.trace"
     file.write_text(TRACE)
-    run = accelsim.simulate_trace(file, on="gddr6-aim-32ch", scope="peer")
+    run = simulate_trace(file, on="gddr6-aim-32ch", scope="peer")
     # the same as a GEMV of one pass, but for the instruction that selects the global buffer
     assert run.summary["cycles"] == gemv(512, 1024, scope="peer").summary["cycles"] - 1
     assert run.summary["flops"] == 2 * 512 * 1024
     file.write_text("AiM MAC 1\n")
     with pytest.raises(RequestError, match=r"kernel\.trace, line 1: unknown instruction 'MAC'"):
-        accelsim.simulate_trace(file, on="gddr6-aim-32ch")
+        simulate_trace(file, on="gddr6-aim-32ch")
     with pytest.raises(RequestError, match="takes no command traces"):
-        accelsim.simulate_trace(file, on="h100-sxm")
+        simulate_trace(file, on="h100-sxm")
 
 
 def test_products_as_the_units_round_them():

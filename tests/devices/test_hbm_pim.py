@@ -11,6 +11,7 @@ import accelsim
 from accelsim import catalog, cli
 from accelsim.errors import DescriptionError, RequestError
 from accelsim.results.columns import KERNEL_SUMMARY
+from accelsim.simulation import simulate_trace
 from accelsim.spec.hbm_pim import DESCRIPTIVE
 from tests.timing.hbm_pim_cases import TYPED, cases
 
@@ -242,7 +243,7 @@ def test_batch_normalisation_is_a_kernel_here_and_nowhere_else():
 
 def test_there_is_no_trace_format():
     with pytest.raises(RequestError, match="no public trace format"):
-        accelsim.simulate_trace("a.trace", on="hbm-pim-1pch")
+        simulate_trace("a.trace", on="hbm-pim-1pch")
 
 
 def test_the_timeline_tells_the_commands():

@@ -7,6 +7,7 @@ import accelsim
 from accelsim import catalog
 from accelsim.devices.pim.upmem import Upmem
 from accelsim.errors import DescriptionError, RequestError
+from accelsim.simulation import simulate_trace
 from accelsim.spec.infeasible import Infeasible
 from accelsim.timing.upmem import Work, cycles
 
@@ -178,4 +179,4 @@ def test_bad_figures_and_requests():
     with pytest.raises(DescriptionError, match="native = 'int4'"):
         PART.with_({"native": "int4"})
     with pytest.raises(RequestError, match="programs of their own"):
-        accelsim.simulate_trace("absent", on="upmem-20dimm")
+        simulate_trace("absent", on="upmem-20dimm")
