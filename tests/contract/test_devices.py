@@ -136,7 +136,11 @@ def test_the_closed_form_counts_the_same_arithmetic_and_no_more_bytes(
         assert priced.time_s == max(priced.terms.values()) > 0
         assert set(priced.terms) <= set(BOUNDS)
         for event, units in priced.events.items():
-            if units and event not in ("register", "shared"):
+            if units and event.startswith("tensor:") and event not in kernel.events:
+                # a kernel of few rows may leave its products to the lanes
+                lanes = units + priced.events.get("vector", 0)
+                assert kernel.events["vector"] >= lanes * (1 - 1e-12), event
+            elif units and event not in ("register", "shared"):
                 assert kernel.events[event] >= units * (1 - 1e-12), event
 
 
