@@ -27,7 +27,7 @@ measured = pytest.mark.skipif(not TABLES.exists(), reason="the reference folder 
 
 NOT_MET = {
     ("b200-sxm", "bf16 GEMM"): ("sum",),
-    ("l40s", "fp8_block"): ("mean",),
+    ("h100-sxm", "Llama-2-7B projections (Vidur)"): ("mean",),
     ("h200-sxm", "energy"): ("mean",),
     ("h100-sxm", "first token, batch 1"): ("mean",),
 }

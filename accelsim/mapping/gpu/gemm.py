@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import ceil
 
 import numpy as np
@@ -217,21 +218,25 @@ class _Phases:
         stored = self.size.output_bytes if chosen.split == 1 else ACCUMULATOR_BYTES * self.outputs * chosen.split
         in_memory = written if chosen.split == 1 else 0
         phases: list[Phase] = []
-        done, past = 0, 0.0
+        done = 0
         parts = [part for part in (("waves", full, sms, float(full)), ("tail", 1, tail, rest)) if part[1] and part[2]]
-        for name, rounds, active, duration in parts:
+        ends = [end / chosen.waves for end in accumulate((part[3] for part in parts), initial=0.0)]
+        ported = [
+            max(_part(read, *span), whole(rounds * active * chosen.steps * chosen.fetched / shared))
+            for span, (_, rounds, active, _) in zip(pairwise(ends), parts, strict=True)
+        ]
+        for staged, (now, then), (name, rounds, active, duration) in zip(ported, pairwise(ends), parts, strict=True):
             count = rounds * active
             at, upto = done, done + count
-            # memory streams at one pace until the end; units work where there are tiles
-            now, then = past / chosen.waves, (past + duration) / chosen.waves
+            # memory and L2 stream at one pace until the end; units and ports work where there are tiles
             moved = _part(read, now, then)
-            staged = max(moved, whole(count * chosen.steps * chosen.fetched / shared))
+            passed = moved + _part(sum(ported) - read, now, then)
             out = _slice(stored, at, upto, chosen.tiles)
             phase = Phase(
                 name=name,
                 steps=rounds * chosen.steps,
                 buffers=max(2, chosen.stages),
-                load=(Demand(MEMORY, moved), Demand(L2, staged), Demand(L2_PORT, staged)),
+                load=(Demand(MEMORY, moved), Demand(L2, passed), Demand(L2_PORT, staged)),
                 compute=(
                     Demand(TENSOR, count * cycles),
                     Demand(SHARED, whole(count * chosen.steps * chosen.fetched * (1 + self.chip.sm.operand_reads))),
@@ -248,7 +253,7 @@ class _Phases:
             part = duration / chosen.waves
             natural = {name: seconds * part for name, seconds in chosen.natural_s.items()}
             phases.append(self._paced(phase, chosen.body_s * part, chosen.limit, natural))
-            done, past = upto, past + duration
+            done = upto
         return phases
 
     def reduction(self, written: int, after: list[str]) -> Phase:

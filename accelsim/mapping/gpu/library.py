@@ -26,7 +26,7 @@ ATTENTION = "calibration.attention"
 NEAREST = "*"
 """In `Calibration.default_for`: generations that nobody has measured."""
 
-BORROWED_ERROR = "9 to 28 %"
+BORROWED_ERROR = "8 to 28 %"
 """Mean errors of A100, B200 and L40S with H100's constants: what to expect of chips of a generation without any."""
 
 
