@@ -2,8 +2,8 @@
 
 In the README and the pages, what stands between `<!-- output: accelsim ... -->` and `<!-- /output -->` is what that
 command prints, and what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file.
-`formats_page.py` makes the table of number formats, `surfaces.py` the sampled bandwidths of the chips' memories. Behind `<!-- picture: accelsim ... -->`
-stands the picture that the command makes with `--plot`.
+`formats_page.py` makes the table of number formats, `surfaces.py` the sampled bandwidths of the chips' memories. Behind
+`<!-- picture: accelsim ... -->` stands the picture that the command makes with `--plot`.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
