@@ -21,15 +21,15 @@ Own = Mapping[str, Format]
 KEPT_WIDE: Final = ("lm_head", "router", "project_in", "project_out")
 
 
-def _graph(model: Model, formats: Combination) -> Graph:
+def _graph(model: Model, formats: Combination, fuse: bool) -> Graph:
     wide = catalog.format_(USUAL)
     return Work(
-        model, Formats(formats.weights, formats.activations, formats.kv_cache, wide), 1, 2, 2, "all", Routing(), True
+        model, Formats(formats.weights, formats.activations, formats.kv_cache, wide), 1, 2, 2, "all", Routing(), fuse
     ).prefill()
 
 
-def _weights(model: Model, formats: Combination) -> Iterator[tuple[Operator, Tensor]]:
-    for _, op in _graph(model, formats):
+def _weights(model: Model, formats: Combination, fuse: bool = True) -> Iterator[tuple[Operator, Tensor]]:
+    for _, op in _graph(model, formats, fuse):
         for part in (op, *op.parts):
             yield from ((part, tensor) for tensor in part.inputs if tensor.role is Role.WEIGHT)
 
@@ -39,10 +39,10 @@ def bare(name: str) -> str:
     return split(name, 0)[1]
 
 
-def products(model: Model, formats: Combination) -> dict[str, tuple[Tensor, ...]]:
+def products(model: Model, formats: Combination, fuse: bool = True) -> dict[str, tuple[Tensor, ...]]:
     """The matrices of every product whose weights are quantised, by operator; merged projections are one."""
     found: dict[str, dict[str, Tensor]] = {}
-    for op, tensor in _weights(model, formats):
+    for op, tensor in _weights(model, formats, fuse):
         quantised = op.kind in MATRIX_KINDS and not bare(op.name).endswith(KEPT_WIDE)
         if quantised and len(tensor.shape) > 1:
             found.setdefault(bare(op.name), {}).setdefault(tensor.name, tensor)
@@ -56,7 +56,7 @@ def everything(model: Model, formats: Combination) -> Own:
 
 def assigned(model: Model, formats: Combination, chosen: Mapping[str, Format]) -> Own:
     """Formats of the weights of some products, by the operators' names."""
-    found = products(model, formats)
+    found = products(model, formats) | products(model, formats, fuse=False)
     return {bare(tensor.name): form for name, form in chosen.items() for tensor in found[name]}
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any, Final
 
 from accelsim import catalog
-from accelsim.accuracy.assignment import assigned, bits_per_weight, everything
+from accelsim.accuracy.assignment import assigned, bits_per_weight, everything, products
 from accelsim.accuracy.combinations import Combination, combinations
 from accelsim.accuracy.keeping import Kept, digest, key
 from accelsim.accuracy.measure import Measured, Progress, Reference, measure, reference
 from accelsim.accuracy.price import kv_bytes_per_token, price
 from accelsim.accuracy.report import Accuracy, Row
+from accelsim.accuracy.search import Assignment, Chosen
+from accelsim.accuracy.search import search as find
 from accelsim.accuracy.subject import SHIPPED, Subject, subject
 from accelsim.errors import AccelsimError, RequestError
 from accelsim.execution.executor import Executor
@@ -27,12 +30,16 @@ PRICE_AS: Final = "llama-2-7b"
 
 REFERENCE: Final = "fp64"
 
+SEARCH_TOKENS: Final = 1024
+"""Tokens that a search executes on."""
+
 
 def accuracy(
     model: str | PathLike[str], formats: str | Sequence[str], *, on: Any = None, numerics: str | None = None,
     price_as: str | PathLike[str] | None = None, weights: str | PathLike[str] | None = None,
     tokens: str | PathLike[str] | None = None, limit: int = 4096, window: int | None = None, seed: int = 0,
-    all_layers: bool = False, resume: str | PathLike[str] | None = None, progress: Progress | None = None,
+    all_layers: bool = False, search: float | None = None, resume: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Accuracy:  # fmt: skip
     """Execute a model in some formats, and price them.
 
@@ -52,6 +59,9 @@ def accuracy(
         window: tokens of a window.
         seed: of what is drawn.
         all_layers: embedding, norms, router and lm_head in the format of the weights, too.
+        search: an error budget in nats of divergence per token. One more row for each chip and combination of
+            activations and KV cache assigns one of the formats of weights to every operator, with the least energy
+            within the budget on `SEARCH_TOKENS` other tokens; its error is that of executing it on the rows' text.
         resume: a JSON file of finished combinations, which is read and kept up to date.
         progress: told of windows.
 
@@ -63,14 +73,79 @@ def accuracy(
     judged = subject(model, weights=weights, tokens=tokens, limit=limit, window=window, seed=seed)
     priced = catalog.model(price_as or (PRICE_AS if judged.name in SHIPPED else judged.model))
     bench = Bench(judged, priced, numerics, all_layers=all_layers, kept=Kept(resume, digest(judged)), progress=progress)
-    rows = tuple(bench.row(chip, each) for chip in chips for each in asked)
+    rows = [bench.row(chip, each) for chip in chips for each in asked]
+    if search is not None:
+        other = subject(
+            model, weights=weights, tokens=tokens, limit=max(SEARCH_TOKENS, judged.windows.shape[1]), window=window,
+            seed=seed, skip=judged.windows.size,
+        )  # fmt: skip
+        trial = Bench(other, priced, numerics, all_layers=all_layers, progress=progress)
+        rows += [_searched(bench, trial, chip, group, search) for chip in chips for group in _alike(asked)]
     return Accuracy(
         judged.name, priced.name if on is not None else "",
         tuple(catalog.chip(chip).name for chip in chips if chip is not None),
         "" if on is not None else numerics or "fp32", judged.synthetic,
         "bits per byte" if judged.bytes else "bits per token", judged.predicted, judged.windows.shape[1], judged.text,
-        bench.reference_nll, rows,
+        bench.reference_nll, tuple(rows),
     )  # fmt: skip
+
+
+def _alike(asked: Sequence[Combination]) -> list[list[Combination]]:
+    """Combinations that differ in their weights only, where there are several."""
+    made: dict[tuple[str, str], list[Combination]] = {}
+    for each in asked:
+        made.setdefault((each.activations.name, each.kv_cache.name), []).append(each)
+    # the narrowest first: it decides whether products take activations from passes that quantise
+    ordered = [sorted(group, key=lambda each: each.weights.bits_per_element) for group in made.values()]
+    return [group for group in ordered if len(group) > 1]
+
+
+def _searched(bench: Bench, trial: Bench, chip: Any, group: Sequence[Combination], budget: float) -> Row:
+    """The row of an assignment of formats to operators that was searched for on other text."""
+    found, names = assign(trial, chip, group, budget)
+    base = group[0]
+    name = "/".join(["search", *base.name.split("/")[1:]])
+    chosen = {op: group[form].weights for op, form in zip(names, found.assignment, strict=True)}
+    row = bench.row(chip, replace(base, name=name), chosen)
+    missed = f"no assignment keeps to {budget:g} nats on the text of the search; the best has {found.error:.3g}"
+    return replace(row, problem=row.problem or ("" if found.fits else missed))
+
+
+def assign(
+    trial: Bench, chip: Any, group: Sequence[Combination], budget: float, *, fuse: bool = True
+) -> tuple[Chosen, tuple[str, ...]]:
+    """Formats for all operators whose weights are quantised, by the text of a bench.
+
+    Args:
+        trial: model and text to search on.
+        chip: None takes bits of a weight in the place of energy.
+        group: formats to choose from; activations and KV cache are those of the first.
+        budget: nats of divergence per token.
+        fuse: merged projections are one operator.
+
+    Returns:
+        The assignment, and the names of its operators.
+    """
+    names = tuple(products(trial.judged.model, group[0], fuse))
+    rows: dict[Assignment, Row] = {}
+
+    def row(each: Assignment) -> Row:
+        if each not in rows:
+            chosen = {op: group[form].weights for op, form in zip(names, each, strict=True)}
+            rows[each] = trial.row(chip, group[0], chosen)
+        return rows[each]
+
+    def error(each: Assignment) -> float:
+        measured = row(each).measured
+        return measured.kl if measured is not None else float("inf")
+
+    def energy(each: Assignment) -> float:
+        cost = row(each).price
+        if cost is None:
+            return row(each).bits_per_weight
+        return float("inf") if cost.infeasible else cost.energy_j
+
+    return find(len(names), len(group), budget, error, energy), names
 
 
 def _chips(on: Any) -> list[Any]:

@@ -16,11 +16,13 @@ from accelsim.errors import RequestError
 from accelsim.execution.run import checked
 from accelsim.spec.model import Model
 from accelsim.weights import of_model, open_checkpoint, synthetic
-from accelsim.weights.shipped import MODEL, shipped, text
+from accelsim.weights.shipped import MODEL, Text, shipped, text
 
 SHIPPED: Final = (MODEL, f"{MODEL}-outliers")
 WINDOW: Final = 256
 BYTES: Final = 256
+
+_SAID: Final = {"heldout": "held-out", "calibration": "calibration", "train": "training"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,7 @@ class Subject:
 def subject(
     model: str | PathLike[str], *, weights: str | PathLike[str] | None = None,
     tokens: str | PathLike[str] | None = None, limit: int = 4096, window: int | None = None, seed: int = 0,
+    skip: int = 0,
 ) -> Subject:  # fmt: skip
     """A model to judge.
 
@@ -67,6 +70,8 @@ def subject(
         limit: tokens at most, whole windows.
         window: tokens of a window; 256 or the model's context if that is shorter.
         seed: of what is drawn.
+        skip: tokens of the text that are left to others. The shipped models have a text of its own for that, for
+            calibration, of which nothing is skipped.
 
     Raises:
         AccelsimError: names, files and numbers that are not allowed.
@@ -78,10 +83,12 @@ def subject(
         raise RequestError(f"limit = {limit} and window = {length}: one window of at least 2 tokens is needed")
     drawn = weights is None and name not in SHIPPED
     if drawn and tokens is None:
-        made = np.random.default_rng(seed).integers(0, record.vocabulary, size=limit)
+        made = np.random.default_rng(seed).integers(0, record.vocabulary, size=skip + limit)
         said = f"seeded tokens, seed {seed}"
     else:
-        made, said = _tokens(name, tokens, record)
+        made, said = _tokens(name, tokens, record, "calibration" if skip else "heldout")
+        skip = skip if tokens is not None else 0
+    made = made[skip:]
     if len(made) < length:
         raise RequestError(f"{said}: {len(made)} tokens are fewer than a window of {length}")
     count = min(limit, len(made)) // length
@@ -100,11 +107,11 @@ def shape_of(model: str | PathLike[str]) -> Model:
     return catalog.model(MODEL if str(model) in SHIPPED else model)
 
 
-def _tokens(name: str, given: str | PathLike[str] | None, model: Model) -> tuple[NDArray[np.int64], str]:
+def _tokens(name: str, given: str | PathLike[str] | None, model: Model, part: Text) -> tuple[NDArray[np.int64], str]:
     if given is None:
         if name not in SHIPPED:
             raise RequestError(f"{model.name}: name the tokens to judge it on, a .npy file of whole numbers")
-        return np.frombuffer(text("heldout"), dtype=np.uint8).astype(np.int64), "held-out text of workloads/tiny"
+        return np.frombuffer(text(part), dtype=np.uint8).astype(np.int64), f"{_SAID[part]} text of workloads/tiny"
     path = Path(given)
     if not path.is_file():
         raise RequestError(f"tokens: there is no file {str(path)!r}")

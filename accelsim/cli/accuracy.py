@@ -51,6 +51,10 @@ def accuracy(
         bool, typer.Option("--all-layers", help="Embedding, norms, router and lm_head in the format of the weights.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the plan of the first formats, and stop.")] = False,
+    search: Annotated[
+        float | None,
+        typer.Option(metavar="NATS", help="Assign formats to operators within this divergence.", show_default=False),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Finished formats are kept here and not run again.")
     ] = None,
@@ -73,7 +77,8 @@ def accuracy(
     with progress() as told:
         found = measured(
             model, formats, on=on or None, numerics=numerics, price_as=price_as, weights=weights, tokens=tokens,
-            limit=limit, window=window, seed=seed, all_layers=all_layers, resume=resume, progress=told,
+            limit=limit, window=window, seed=seed, all_layers=all_layers, search=search,
+            resume=resume, progress=told,
         )  # fmt: skip
     for row in found.rows:
         for text in row.measured.warnings if row.measured else ():
@@ -133,6 +138,8 @@ def _lines(found: Accuracy) -> list[str]:
         if line["problem"]:
             notes.append(f"  {called}: {line['problem']}")
         elif row.measured:
+            if row.assigned:
+                notes.append(f"  {called}: " + ", ".join(f"{op} {form}" for op, form in row.assigned))
             worst = ", ".join(f"{name} {db:.1f} dB" for name, db in found.worst(row))
             notes.append(f"  {called}: {worst}")
     return [*lines, "", *columns(rows, right=range(1 + several, len(header))), "", "noisiest operators", *notes]
