@@ -85,8 +85,13 @@ class Design:
         return {**scalars(self.fixed), **{column.name: column.cells() for column in self.columns}, **self.costs}
 
 
-def expand(spec: SweepSpec) -> Design:
+def expand(spec: SweepSpec, cube: sampling.Floats | None = None) -> Design:
     """The points of a sweep.
+
+    Args:
+        spec: the sweep.
+        cube: places of the points between 0 and 1, [points, axes], in place of those of its sampling; such points may
+            repeat.
 
     Raises:
         RequestError: an axis, value or expression that is not allowed; too large a grid; nothing left.
@@ -100,7 +105,7 @@ def expand(spec: SweepSpec) -> Design:
     for key, value in spec.fixed.items():
         checked(key, targets[key], [value], chips, models)
     _check_expressions(spec)
-    columns, repeated = _drawn(spec, plain, targets, chips, models)
+    columns, repeated = _drawn(spec, plain, targets, chips, models, cube)
     count = len(columns[0].codes) if columns else 1
     design = Design(spec, columns, dict(spec.fixed), count, repeated=repeated)
     _absent(design, names)
@@ -183,12 +188,13 @@ def _drawn(
     targets: Mapping[str, Target],
     chips: Sequence[Chip],
     models: Sequence[Model],
+    given: sampling.Floats | None,
 ) -> tuple[list[Column], int]:
     """Columns of all axes that have values of their own, and how many points came twice."""
     groups = [tuple(name for name in group if name in plain) for group in spec.zip]
     zipped = {name: group for group in groups for name in group}
     dimensions = list(dict.fromkeys(zipped.get(key, (key,)) for key in plain))
-    grid = spec.sampling.method == "grid"
+    grid = spec.sampling.method == "grid" and given is None
     lists: dict[str, list[Any]] = {}
     for key, axis in plain.items():
         if grid or not axis.continuous or key in zipped:
@@ -211,7 +217,7 @@ def _drawn(
         codes = np.indices(sizes, dtype=np.int32).reshape(len(sizes), -1) if sizes else np.zeros((0, 1), dtype=np.int32)
         made = {name: codes[place] for place, group in enumerate(dimensions) for name in group}
         return [_column(key, axis, targets[key], lists[key], made[key]) for key, axis in plain.items()], 0
-    cube = sampling.places(spec.sampling, len(dimensions))
+    cube = sampling.places(spec.sampling, len(dimensions)) if given is None else given
     columns: dict[str, Column] = {}
     for place, group in enumerate(dimensions):
         for key in group:
@@ -222,7 +228,7 @@ def _drawn(
             else:
                 columns[key] = _continuous(key, axis, targets[key], cube[:, place], chips, models)
     ordered = [columns[key] for key in plain]
-    return ordered, _keep_first(ordered)
+    return ordered, _keep_first(ordered) if given is None else 0
 
 
 def _continuous(

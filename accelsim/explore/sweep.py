@@ -124,9 +124,13 @@ class Sweep:
             UnknownNameError: no such sweep.
             DescriptionError: every fault of the file.
         """
+        return cls.of(catalog.path("sweeps", source).stem, catalog.sweep(source))
+
+    @classmethod
+    def of(cls, name: str, spec: SweepSpec) -> Sweep:
+        """A sweep that is described already."""
         made = cls.__new__(cls)
-        made.name = catalog.path("sweeps", source).stem
-        made.spec = catalog.sweep(source)
+        made.name, made.spec = name, spec
         return made
 
     @cached_property
