@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from accelsim.validation.quantised import Quantised
 TABLES = Path(__file__).resolve().parents[3] / "shared" / "reference" / "gpu"
 NAMES = [name for name in catalog.names("calibrations") if catalog.calibration(name).provenance]
 measured = pytest.mark.skipif(not TABLES.exists(), reason="the reference folder is not beside this checkout")
+together = pytest.mark.xdist_group("measured rows")  # they are computed once per process
 
 NOT_MET = {
     ("b200-sxm", "bf16 GEMM"): ("sum",),
@@ -44,6 +46,11 @@ WORSE = {
     ("l40s", "first token, batch 1"),  # the baseline is fitted to GEMMs of that chip
 }
 """Classes in which a roofline with two constants fitted to that chip is nearer in the mean."""
+
+
+@cache
+def measured_rows() -> tuple[gpu.Row, ...]:
+    return gpu.rows(TABLES)
 
 
 def gpu_chip(name: str) -> GpuChip:
@@ -96,27 +103,30 @@ def test_constants_follow_from_their_rows(name: str) -> None:
 
 
 @measured
+@together
 def test_what_is_asked_is_met_and_the_fitted_roofline_beaten() -> None:
-    found = gpu.rows(TABLES)
+    found = measured_rows()
     assert {(row.on, row.what) for row in found} >= set(gpu.ASKED)
     assert {(row.on, row.what): row.missed for row in found if row.met is False} == NOT_MET
     assert {(row.on, row.what) for row in found if not row.beats} == WORSE
 
 
 @measured
+@together
 def test_what_results_say_of_borrowed_constants_is_what_was_found() -> None:
     """Every result of a chip without measurements quotes the errors that chips with them had."""
-    found = {row.on: row.ours.mean for row in gpu.rows(TABLES) if row.what == "constants of h100-sxm"}
+    found = {row.on: row.ours.mean for row in measured_rows() if row.what == "constants of h100-sxm"}
     within = found.pop("h200-sxm")
     assert f"{within:.0f} % off" in library(gpu_chip("h100-pcie")).note
     assert f"{min(found.values()):.0f} to {max(found.values()):.0f} %" in library(gpu_chip("v100")).note
 
 
 @measured
+@together
 def test_the_page_prints_these_rows() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "validation.md").read_text(encoding="utf-8")
     block = text.partition("<!-- gpu:")[2].partition("```text\n")[2].partition("```")[0]
-    assert block == _gpu_table(gpu.rows(TABLES)) + "\n"
+    assert block == _gpu_table(measured_rows()) + "\n"
 
 
 def timed(chip: str, count: int, seed: int = 0) -> tuple[Rows, GemmConstants]:
