@@ -184,7 +184,7 @@ def simulate(
         clock=conditions.clock,
         launch=conditions.launch,
         scales=scales,
-        tensor_formats=",".join(f"{name}={form.name}" for name, form in own),
+        tensor_formats=",".join(f"{name}={form.name}" for name, form in own) or "none",
     )
     work = Work(
         the_model,

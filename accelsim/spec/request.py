@@ -39,7 +39,7 @@ class Request:
         clock: "burst" or "sustained".
         launch: "graph" or "stream".
         scales: of activations in a narrow format: "dynamic" or "static".
-        tensor_formats: of single tensors, as `name=format` with commas.
+        tensor_formats: of single tensors, as `name=format` with commas, or "none".
     """
 
     model: str
@@ -65,4 +65,4 @@ class Request:
     clock: str = "burst"
     launch: str = "graph"
     scales: str = "dynamic"
-    tensor_formats: str = ""
+    tensor_formats: str = "none"
