@@ -201,7 +201,7 @@ def simulate(
         clock=conditions.clock,
         launch=conditions.launch,
         scales=scales,
-        tensor_formats=",".join(f"{name}={form.name}" for name, form in own),
+        tensor_formats=",".join(f"{name}={form.name}" for name, form in own) or "none",
     )
     picked = routing_.parse(routing, seed) if isinstance(routing, str) else routing
     passes = scales if separate(chip) else None

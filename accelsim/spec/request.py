@@ -41,7 +41,7 @@ class Request:
         scales: of activations in a narrow format: "dynamic" or "static".
         offload: what lies in the memory of the host: "weights", "kv_cache", "weights+kv_cache" or "none".
         host: the host that keeps it; "none" where nothing is kept.
-        tensor_formats: of single tensors, as `name=format` with commas.
+        tensor_formats: of single tensors, as `name=format` with commas, or "none".
     """
 
     model: str
@@ -69,4 +69,4 @@ class Request:
     scales: str = "dynamic"
     offload: str = "none"
     host: str = "none"
-    tensor_formats: str = ""
+    tensor_formats: str = "none"
