@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import accelsim
+from accelsim import catalog
 from accelsim.cli.progress import Bar
 from accelsim.results import Run
 from accelsim.results.export import json_ready
@@ -35,7 +36,8 @@ def test_headline_names_everything_resolved(command: Any) -> None:
     assert (code, err) == (0, "")
     first, second = out.splitlines()[:2]
     assert first == ("gpt2 on h100-sxm · bf16 weights, activations and KV · batch 1 · 64 in, 3 out · event · corrected")
-    assert second.startswith("calibrated: GEMMs by trtllm-1.3 on h100-sxm (4.1 % off); ")
+    off = 100 * catalog.calibration("h100-sxm-trtllm-1.3").fitted.held.mean
+    assert second.startswith(f"calibrated: GEMMs by trtllm-1.3 on h100-sxm ({off:.1f} % off); ")
 
 
 def test_headline_tells_formats_apart(command: Any) -> None:
