@@ -53,7 +53,7 @@ class Kept:
         found = self._rows.get(name)
         if found is None:
             return None
-        noise = {(op, layer, tensor): _number(db) for op, layer, tensor, db in found["sqnr_db"]}
+        noise = {(op, layer, tensor): float(db) for op, layer, tensor, db in found["sqnr_db"]}
         return Measured(**{**found, "sqnr_db": noise, "warnings": tuple(found["warnings"])})
 
     def put(self, name: str, found: Measured, truth: Reference) -> None:
@@ -65,7 +65,3 @@ class Kept:
             return
         document = json.dumps({"digest": self._digest, "reference_nll": self.nll, "rows": self._rows}, indent=1)
         write_whole({self._path: lambda p: p.write_text(document + "\n", encoding="utf-8")})
-
-
-def _number(db: Any) -> float:
-    return float(db)

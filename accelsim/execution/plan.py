@@ -23,9 +23,6 @@ from accelsim.spec.infeasible import Infeasible
 REGISTER: Final = "register"
 """Storage of what is never written: the width of the lanes."""
 
-AS_GIVEN: Final = "as given"
-"""Storage of weights that are taken as the checkpoint has them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Unit:

@@ -56,11 +56,6 @@ class Pool:
         self._waiting: deque[tuple[int, Batch]] = deque()
         self._deaths = 0
 
-    @property
-    def pids(self) -> list[int]:
-        """Processes of the workers."""
-        return [worker.process.pid for worker in self._workers]
-
     def submit(self, number: int, batch: Batch) -> None:
         """Sends a batch to an idle worker, or keeps it until one is."""
         self._waiting.append((number, batch))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim import catalog
+from accelsim.mapping.gpu.library import calibrations
 from accelsim.spec.attention import Attention
 from accelsim.validation.attention import KINDS, Timed, read, seconds
 from accelsim.validation.gpu import Row, Score
@@ -46,7 +47,7 @@ def rows(folder: Path) -> Iterator[Row]:
         RequestError: the table is not there.
     """
     origin = catalog.calibration(ORIGIN)
-    for record in map(catalog.calibration, catalog.names("calibrations")):
+    for record in calibrations():
         known = record.attention
         if known is None or known.prefill_provenance is None or known.decode_provenance is None:
             continue

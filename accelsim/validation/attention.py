@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from accelsim.spec.attention import Attention, DecodeVariant, PrefillVariant
 from accelsim.spec.fitted import Errors, Fit
 from accelsim.timing.gpu.heads import Heads
 from accelsim.validation.calibrate import Range, errors
+from accelsim.validation.lines import lines
 from accelsim.validation.search import search
 
 Array = npt.NDArray[np.float64]
@@ -134,21 +134,11 @@ def read(file: str | PathLike[str], chip: str, device: str, kind: str) -> tuple[
 
 def _rows(file: Path) -> Iterator[dict[str, str]]:
     needed = (*_COLUMNS, "attn_dtype", "kv_cache_dtype", "latency_ms", "device", "kind")
-    try:
-        with file.open(encoding="utf-8", newline="") as text:
-            table = csv.DictReader(text)
-            missing = [name for name in needed if name not in (table.fieldnames or ())]
-            if missing:
-                raise RequestError(f"{file}: no column {missing[0]!r}; needed are {', '.join(needed)}")
-            for row in table:
-                unknown = {row["attn_dtype"], row["kv_cache_dtype"]} - set(FORMATS)
-                if unknown:
-                    raise RequestError(
-                        f"{file}, line {table.line_num}: format {min(unknown)!r}; known are {', '.join(FORMATS)}"
-                    )
-                yield row
-    except OSError as error:
-        raise RequestError(f"{file}: {error.strerror}") from None
+    for where, row in lines(file, needed):
+        unknown = {row["attn_dtype"], row["kv_cache_dtype"]} - set(FORMATS)
+        if unknown:
+            raise RequestError(f"{where}: format {min(unknown)!r}; known are {', '.join(FORMATS)}")
+        yield row
 
 
 def seconds(timed: Timed, record: Attention, kind: str) -> Array:

@@ -6,7 +6,6 @@ back. The fit minimises the mean of |ln(ours / measured)| with a weak pull towar
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from accelsim.spec.device import GpuChip
 from accelsim.spec.fitted import Fit
 from accelsim.timing.gpu import collective
 from accelsim.validation.calibrate import Range, errors
+from accelsim.validation.lines import lines as table_lines
 
 Array = npt.NDArray[np.float64]
 
@@ -91,17 +91,9 @@ def read(file: str | PathLike[str], device: str | None = None) -> dict[str, Rows
 
 
 def _rows(file: Path, device: str | None) -> Iterator[tuple[str, int, int, float]]:
-    try:
-        with file.open(encoding="utf-8", newline="") as text:
-            table = csv.DictReader(text)
-            missing = [name for name in _NEEDED if name not in (table.fieldnames or ())]
-            if missing:
-                raise RequestError(f"{file}: no column {missing[0]!r}; needed are {', '.join(_NEEDED)}")
-            for row in table:
-                if device is None or row.get("device", device) == device:
-                    yield _row(row, f"{file}, line {table.line_num}")
-    except OSError as error:
-        raise RequestError(f"{file}: {error.strerror}") from None
+    for where, row in table_lines(file, _NEEDED):
+        if device is None or row.get("device", device) == device:
+            yield _row(row, where)
 
 
 def _row(row: Mapping[str, str], where: str) -> tuple[str, int, int, float]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from accelsim import catalog
 from accelsim.evaluate.gemms import Kernels, kernels
 from accelsim.mapping.gpu.borrowed import borrowed
+from accelsim.mapping.gpu.library import calibrations
 from accelsim.spec.calibration import Calibration, Conditions, GemmConstants, Residency
 from accelsim.validation import power, tables
 from accelsim.validation.calibrate import HARNESS, Rows, few, fit, parts
@@ -188,7 +189,7 @@ def rows(folder: str | Path) -> tuple[Row, ...]:
 
 def _rows(folder: Path) -> Iterator[Row]:
     baselines: dict[str, Array] = {}
-    for record in map(catalog.calibration, catalog.names("calibrations")):
+    for record in calibrations():
         if record.provenance is None:
             continue
         made = kernels(record.chip, conditions=Conditions(record.name))

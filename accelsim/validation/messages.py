@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim import catalog
-from accelsim.mapping.gpu.library import collectives
+from accelsim.mapping.gpu.library import calibrations, collectives
 from accelsim.mapping.gpu.links import fastest
 from accelsim.spec.device import GpuChip
 from accelsim.timing.gpu.collective import wire_bytes
@@ -30,7 +30,7 @@ OTHER: Final = {"a100_dgx": "a100-sxm-80gb", "h100_dgx": "h100-sxm"}
 def rows(folder: Path) -> Iterator[Row]:
     """Collectives of every chip that some were fitted on, and all-reduces of another data set."""
     other = _vidur(folder / "vidur_measured.csv")
-    for record in map(catalog.calibration, catalog.names("calibrations")):
+    for record in calibrations():
         if not record.collective:
             continue
         chip = catalog.chip(record.chip)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -16,6 +15,7 @@ from accelsim.spec.calibration import Board, Calibration, Collective
 from accelsim.spec.fitted import Errors, Fit
 from accelsim.validation import collectives
 from accelsim.validation.calibrate import Rows
+from accelsim.validation.lines import lines
 
 KERNELS: Final[Mapping[str, tuple[str, str]]] = {
     "bfloat16": ("bf16", "bf16"),
@@ -46,27 +46,19 @@ def read(file: str | PathLike[str], device: str | None = None, kernel: str = "bf
 
 
 def _rows(file: Path, device: str | None, kernel: str) -> Iterator[tuple[int, int, int, float]]:
-    try:
-        with file.open(encoding="utf-8", newline="") as text:
-            table = csv.DictReader(text)
-            missing = [name for name in _NEEDED if name not in (table.fieldnames or ())]
-            if missing:
-                raise RequestError(f"{file}: no column {missing[0]!r}; needed are {', '.join(_NEEDED)}")
-            for row in table:
-                if device is not None and row.get("device", device) != device:
-                    continue
-                if row.get("gemm_dtype", kernel) != kernel:
-                    continue
-                try:
-                    m, n, k = (int(row[name]) for name in "mnk")
-                    seconds = float(row["latency_ms"]) * 1e-3
-                except (TypeError, ValueError) as error:
-                    raise RequestError(f"{file}, line {table.line_num}: {error}") from None
-                if min(m, n, k) < 1 or not seconds > 0:
-                    raise RequestError(f"{file}, line {table.line_num}: sizes and latency must be above 0")
-                yield m, n, k, seconds
-    except OSError as error:
-        raise RequestError(f"{file}: {error.strerror}") from None
+    for where, row in lines(file, _NEEDED):
+        if device is not None and row.get("device", device) != device:
+            continue
+        if row.get("gemm_dtype", kernel) != kernel:
+            continue
+        try:
+            m, n, k = (int(row[name]) for name in "mnk")
+            seconds = float(row["latency_ms"]) * 1e-3
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"{where}: {error}") from None
+        if min(m, n, k) < 1 or not seconds > 0:
+            raise RequestError(f"{where}: sizes and latency must be above 0")
+        yield m, n, k, seconds
 
 
 def written(record: Calibration, prose: str) -> str:

@@ -100,6 +100,17 @@ def operators(run: accelsim.Run, name: str) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in run.rows("operators") if row["phase"] == name}
 
 
+def on_the_roofline(run: accelsim.Run, operator: str) -> dict[str, Any]:
+    """Where an operator of a decode step lies: columns of a frame."""
+    row = operators(run, "decode")[operator]
+    return {
+        "intensity_ops_per_byte": row["intensity_flops_per_byte"],
+        "ops_per_s": row["achieved_flops_per_s"],
+        "bytes_per_s": row["achieved_bytes_per_s"],
+        "bound": row["bound"],
+    }
+
+
 def first(values: Iterable[tuple[float, bool]]) -> float:
     """The first value for which something holds; NaN, which fails every check, if there is none."""
     return next((value for value, holds in values if holds), float("nan"))

@@ -22,16 +22,8 @@ def frame() -> pd.DataFrame:
     """q_proj of a decode step, a row per batch."""
     rows = []
     for batch in BATCHES:
-        row = experiment.operators(experiment.viewer("llama-2-7b", batch=batch, prompt=128), "decode")["q_proj"]
-        rows.append(
-            {
-                "batch": batch,
-                "intensity_ops_per_byte": row["intensity_flops_per_byte"],
-                "ops_per_s": row["achieved_flops_per_s"],
-                "bytes_per_s": row["achieved_bytes_per_s"],
-                "bound": row["bound"],
-            }
-        )
+        run = experiment.viewer("llama-2-7b", batch=batch, prompt=128)
+        rows.append({"batch": batch, **experiment.on_the_roofline(run, "q_proj")})
     return pd.DataFrame(rows)
 
 

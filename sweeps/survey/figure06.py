@@ -25,17 +25,7 @@ def frame() -> pd.DataFrame:
     for name, bits in SERIES.items():
         for batch in BATCHES:
             run = experiment.viewer("llama-2-7b", bits=bits, batch=batch, prompt=128)
-            row = experiment.operators(run, "decode")["q_proj"]
-            rows.append(
-                {
-                    "series": name,
-                    "batch": batch,
-                    "intensity_ops_per_byte": row["intensity_flops_per_byte"],
-                    "ops_per_s": row["achieved_flops_per_s"],
-                    "bytes_per_s": row["achieved_bytes_per_s"],
-                    "bound": row["bound"],
-                }
-            )
+            rows.append({"series": name, "batch": batch, **experiment.on_the_roofline(run, "q_proj")})
     return pd.DataFrame(rows)
 
 

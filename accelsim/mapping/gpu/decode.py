@@ -13,6 +13,7 @@ from accelsim.mapping.gpu.gemm import used
 from accelsim.mapping.gpu.library import ATTENTION
 from accelsim.mapping.gpu.pacing import paced
 from accelsim.mapping.gpu.prefill import UNITS
+from accelsim.mapping.gpu.problem import way_in
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase
 from accelsim.spec.attention import DecodeConstants, alike
@@ -83,7 +84,7 @@ def kernel(at: Setting, times: Decode) -> Kernel:
     natural = {MEMORY: float(times.memory[0])}
     for name, seconds in (
         (TENSOR, busy.matrix), (SPECIAL, busy.special), (VECTOR, busy.lanes), (SHARED, busy.shared),
-        (REGISTER, busy.registers), (_way(at, tiles), busy.load),
+        (REGISTER, busy.registers), (way_in(at.machine, tiles), busy.load),
     ):  # fmt: skip
         natural[name] = loop * float(seconds[0])
     limit = max(natural, key=lambda name: natural[name])
@@ -123,12 +124,6 @@ def kernel(at: Setting, times: Decode) -> Kernel:
             for i in np.argsort(times.candidates[0], kind="stable")
         ),
     )
-
-
-def _way(at: Setting, tiles: int) -> str:
-    """What is narrower between L2 and the SMs: their ports, or L2 itself."""
-    active = min(tiles, at.machine.sms)
-    return L2_PORT if at.machine.port_bytes_per_clock < at.machine.l2_bytes_per_clock / active else L2
 
 
 def _combine(at: Setting, partial: int, split: int, seconds: float, label: str, after: list[str]) -> Phase:

@@ -22,7 +22,7 @@ from accelsim.mapping.gpu.memory import FIGURE, MemoryPort
 from accelsim.mapping.gpu.pacing import paced
 from accelsim.mapping.gpu.pairs import Pair
 from accelsim.mapping.gpu.power import energies, supply
-from accelsim.mapping.gpu.problem import Problem, machine, problem, shapes
+from accelsim.mapping.gpu.problem import Problem, machine, problem, shapes, way_in
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
 from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
@@ -85,7 +85,7 @@ class _Chosen:
             REGISTER: loop * cycles.registers / machine.clock_hz,
             SHARED: loop * cycles.shared / machine.clock_hz,
             VECTOR: loop * cycles.lanes / machine.clock_hz,
-            _way(times, machine): float(times.load[0]),
+            way_in(machine, float(times.tiles[0])): float(times.load[0]),
             MEMORY: float(times.memory[0]),
         }
         limit = max(natural, key=lambda name: natural[name])
@@ -95,12 +95,6 @@ class _Chosen:
             tile, split, int(times.tiles[0]), int(times.steps[0]), int(times.stages[0]), float(times.waves[0]),
             float(times.body[0]), float(times.reduction[0]), fetched, natural, limit, "pipeline" if waits else None,
         )  # fmt: skip
-
-
-def _way(times: Times, machine: Machine) -> str:
-    """What is narrower between L2 and the SMs: their ports, or L2 itself."""
-    active = min(float(times.tiles[0]), machine.sms)
-    return L2_PORT if machine.port_bytes_per_clock < machine.l2_bytes_per_clock / active else L2
 
 
 def kernel(

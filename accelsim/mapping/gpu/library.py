@@ -103,17 +103,21 @@ def library(chip: GpuChip, conditions: Conditions | None = None) -> Library:
     """
     asked = conditions or Conditions()
     kinds = (chip.family, chip.generation)
-    records = [catalog.calibration(entry) for entry in catalog.names("calibrations")]
+    records = calibrations()
     chosen = _chosen(records, chip.name, kinds, asked.library)
     timed = [record for record in records if record.attention is not None]
     attention = chosen if chosen.attention is not None else _chosen(timed, chip.name, kinds, None)
     return Library(borrowed(chosen, chip), borrowed(attention, chip), asked, chip.name, kinds)
 
 
+def calibrations() -> list[Calibration]:
+    """All constants that are described."""
+    return [catalog.calibration(entry) for entry in catalog.names("calibrations")]
+
+
 def libraries() -> list[str]:
     """What a run may name: libraries, and calibrations by their own names."""
-    records = [catalog.calibration(entry) for entry in catalog.names("calibrations")]
-    return sorted({name for record in records for name in (record.library, record.name)})
+    return sorted({name for record in calibrations() for name in (record.library, record.name)})
 
 
 def _chosen(records: list[Calibration], chip: str, kinds: tuple[str, str], name: str | None) -> Calibration:
@@ -163,7 +167,7 @@ class Collectives:
 
 def collectives(chip: GpuChip) -> Collectives:
     """What is known of the collectives of a chip: its own constants, those of its generation, or the plainest GPU's."""
-    records = [record for record in map(catalog.calibration, catalog.names("calibrations")) if record.collective]
+    records = [record for record in calibrations() if record.collective]
     return Collectives(min(records, key=_rank(chip.name, (chip.family, chip.generation))), chip.name)
 
 
@@ -171,7 +175,7 @@ def row_kernels(chip: GpuChip) -> RowKernels | None:
     """What softmax and norm kernels of a chip hold, or of the GPU nearest to it; None for what is no GPU."""
     if chip.family != "gpu":
         return None
-    records = [record for record in map(catalog.calibration, catalog.names("calibrations")) if record.rows]
+    records = [record for record in calibrations() if record.rows]
     return min(records, key=_rank(chip.name, (chip.family, chip.generation))).rows
 
 

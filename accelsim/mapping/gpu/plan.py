@@ -74,6 +74,11 @@ class GpuMapper:
         """What kernels draw from the memory; only kernels need it, so that closed forms never sample a DRAM."""
         return port(self.chip)
 
+    @cached_property
+    def _limit(self) -> Limit:
+        """Of the board of each GPU."""
+        return Limit(self.chip, self._own)
+
     def plan(self, graph: Graph) -> Plan | Infeasible:
         """All kernels of a phase in execution order, or the first reason why one cannot run."""
         return self._planner.plan(graph)
@@ -86,7 +91,7 @@ class GpuMapper:
         if self.host is not None:
             found = self.host.fetched(found, op)
         if self.library.conditions.clock == "sustained" and op.kind not in COLLECTIVE_KINDS:
-            found = Limit(self.chip, self._own).held(found)
+            found = self._limit.held(found)
         if self.devices > 1:
             found = of_all(found, op, self.devices)
         return found if self.library.conditions.launch == "graph" else in_stream(found, self.resources)

@@ -12,6 +12,7 @@ from accelsim import catalog, cost
 from accelsim.graph.operator import Kind
 from accelsim.mapping.flows import kernel_time_s
 from accelsim.mapping.gpu.figures import GpuFigures
+from accelsim.mapping.gpu.library import calibrations
 from accelsim.mapping.gpu.pairs import Pair, event_of
 from accelsim.mapping.gpu.resources import HOST_LINK, L2, LINK, MEMORY, REGISTER, SHARED, SPECIAL, VECTOR
 from accelsim.mapping.kernel import Demand, Kernel, Phase, Resource
@@ -71,7 +72,7 @@ def known(chip: GpuChip) -> Known | None:
 
 @cache
 def _known(chip: str, generation: str) -> Known | None:
-    logged = [record for record in map(catalog.calibration, catalog.names("calibrations")) if record.power]
+    logged = [record for record in calibrations() if record.power]
 
     def rank(record: Calibration) -> tuple[bool, bool]:
         on = catalog.chip(record.chip)
@@ -116,36 +117,38 @@ def parted(event: str) -> tuple[str, float]:
     return name, int(state) / FULL if state else 1.0
 
 
-@dataclass(frozen=True, slots=True)
 class Limit:
     """Holds kernels to the power of a board.
 
-    Attributes:
+    Args:
         chip: the GPU.
         resources: of the GPU.
     """
 
-    chip: GpuChip
-    resources: Mapping[str, Resource]
+    def __init__(self, chip: GpuChip, resources: Mapping[str, Resource]) -> None:
+        self._resources, self._board = resources, supply(chip)
+        figures = GpuFigures(chip, {})
+        self._event_j = {name: float(figures[figure]) for name, (_, _, figure) in SERVES.items()}
+        self._rows = {event_of(row): row for row in chip.peak}
 
     def held(self, kernel: Kernel) -> Kernel:
         """The kernel at the clock and voltage at which the board holds its power, when run without end.
 
         Matrix products keep their time: their closed form has chosen among tiles under the limit.
         """
-        board = supply(self.chip)
+        board = self._board
         chip_j, memory_j = self._priced_j(kernel)
         most = board.held_w - board.idle_w
-        seconds = kernel_time_s(kernel, self.resources)
+        seconds = kernel_time_s(kernel, self._resources)
         over = board.drawn * memory_j / (most * 0.9 * seconds)
         if over > 1:
             kernel = _slowed(kernel, over, frozenset())
-            seconds = kernel_time_s(kernel, self.resources)
+            seconds = kernel_time_s(kernel, self._resources)
         slow = float(board.slowdown(chip_j, memory_j, seconds))
         if slow > 1 and kernel.operator.kind not in _CLOSED:
             kernel = _slowed(kernel, slow, _ELSEWHERE)
             kernel = replace(kernel, choice={**kernel.choice, CLOCK: kernel.choice.get(CLOCK, 1.0) / slow})
-            seconds = kernel_time_s(kernel, self.resources)
+            seconds = kernel_time_s(kernel, self._resources)
         state = max(1, floor(FULL * float(board.state(chip_j, memory_j, seconds))))
         if state >= FULL:
             return kernel
@@ -155,11 +158,9 @@ class Limit:
         )
 
     def _priced_j(self, kernel: Kernel) -> tuple[float, float]:
-        figures = GpuFigures(self.chip, {})
-        rows = {event_of(row): row for row in self.chip.peak}
         total = {True: 0.0, False: 0.0}
         for name, count in kernel.events.items():
-            joules = flop_j(rows[name]) if name in rows else float(figures[SERVES[name][2]])
+            joules = flop_j(self._rows[name]) if name in self._rows else self._event_j[name]
             total[name in _STEADY] += count * joules
         return total[False], total[True]
 

@@ -13,6 +13,7 @@ from accelsim.graph.operator import Kind, Operator
 from accelsim.mapping.gpu.events import whole
 from accelsim.mapping.gpu.memory import MemoryPort
 from accelsim.mapping.gpu.pairs import Pair
+from accelsim.mapping.gpu.resources import L2, L2_PORT
 from accelsim.spec.device import GpuChip
 from accelsim.timing.gpu.shapes import STEP_BYTES, Machine, Shapes
 
@@ -138,3 +139,9 @@ def machine(chip: GpuChip, pair: Pair, memory: MemoryPort) -> Machine:
         l2_latency_s=chip.l2.latency_s,
         streaming=lambda reads: np.minimum(memory.streamings(reads), reach),
     )
+
+
+def way_in(machine: Machine, tiles: float) -> str:
+    """What is narrower between L2 and the SMs when so many tiles run: their ports, or L2 itself."""
+    active = min(tiles, machine.sms)
+    return L2_PORT if machine.port_bytes_per_clock < machine.l2_bytes_per_clock / active else L2

@@ -89,18 +89,25 @@ def stored(
     def read() -> Encoded:
         codes, scales, points = parts()
         form: Any = made.record
-        return Encoded(
-            codes=codes,
-            scales=np.asarray(dataformat(form.scale).encode(scales)),
-            tensor_scale=None,
-            mask_or_indices=points,
-            axis=len(shape) - 1,
-            shape=shape,
-            format=made,
-            policy=made.policy,
-        )
+        return encoded(made, shape, codes, np.asarray(dataformat(form.scale).encode(scales)), points)
 
     return Entry(shape, made.name, nbytes, read)
+
+
+def encoded(
+    made: DataFormat, shape: tuple[int, ...], codes: NDArray[Any], scales: NDArray[Any], points: Any
+) -> Encoded:
+    """A tensor of the format from codes of elements and of scales; `points` are codes of zero points, or None."""
+    return Encoded(
+        codes=codes,
+        scales=scales,
+        tensor_scale=None,
+        mask_or_indices=points,
+        axis=len(shape) - 1,
+        shape=shape,
+        format=made,
+        policy=made.policy,
+    )
 
 
 def finite(scales: NDArray[Any], name: str, origin: str) -> NDArray[Any]:

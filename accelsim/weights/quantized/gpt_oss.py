@@ -45,14 +45,5 @@ def convert(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> dict[str, En
 def _read(checkpoint: Checkpoint, base: str, shape: tuple[int, ...]) -> Encoded:
     pairs = common.integers(checkpoint, base + "_blocks", ("uint8",))
     codes = np.stack((pairs & np.uint8(15), pairs >> np.uint8(4)), axis=-1).reshape(shape)
-    made = dataformat("mxfp4")
-    return Encoded(
-        codes=codes,
-        scales=common.integers(checkpoint, base + "_scales", ("uint8",)),
-        tensor_scale=None,
-        mask_or_indices=None,
-        axis=len(shape) - 1,
-        shape=shape,
-        format=made,
-        policy=made.policy,
-    )
+    scales = common.integers(checkpoint, base + "_scales", ("uint8",))
+    return common.encoded(dataformat("mxfp4"), shape, codes, scales, None)
