@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,19 @@ def check(plot: Path | None, kind: str, export: Path | None) -> None:
 
     if kind not in KINDS:
         raise RequestError(f"--plot-kind {kind}: allowed are {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
-    for option, path, suffixes in (("--plot", plot, PICTURES), ("--export", export, SUFFIXES)):
+    writable(("--plot", plot, PICTURES), ("--export", export, SUFFIXES))
+
+
+def writable(*asked: tuple[str, Path | None, Iterable[str]]) -> None:
+    """Refuses files that could not be written later.
+
+    Args:
+        asked: option, path (None where the option is not given), and the suffixes that it takes.
+
+    Raises:
+        RequestError: another suffix, or a folder that is not there.
+    """
+    for option, path, suffixes in asked:
         if path is None:
             continue
         if path.suffix.lower() not in suffixes:

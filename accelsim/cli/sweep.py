@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from accelsim.cli import files
 from accelsim.cli.common import FAILED, JsonOption, app, console, print_json, say
 from accelsim.cli.options import names
 from accelsim.errors import RequestError
@@ -75,7 +76,7 @@ def sweep(
 ) -> None:
     """Evaluate a space of designs: resumes where it stopped, keeps everything, and draws what the sweep asks for."""
     timeout_s, budget_s = span("--timeout-per-point", timeout), span("--budget", budget)
-    _check_paths(out, plot)
+    files.writable(("--export", out, (".csv", ".parquet")), ("--plot", plot, files.PICTURES))
     from accelsim.explore.sweep import Sweep
 
     described = Sweep.read(file)
@@ -102,19 +103,6 @@ def sweep(
             typer.echo(f"  wrote {path}")
     if not (frame["status"] == "ok").any() or not summary.complete:
         raise typer.Exit(FAILED)
-
-
-def _check_paths(out: Path | None, plot: Path | None) -> None:
-    """Refuses what could not be written later, before anything is computed."""
-    from accelsim.cli.files import PICTURES
-
-    for option, path, suffixes in (("--export", out, (".csv", ".parquet")), ("--plot", plot, PICTURES)):
-        if path is None:
-            continue
-        if path.suffix.lower() not in suffixes:
-            raise RequestError(f"{option} {path}: allowed are names that end in {', '.join(suffixes)}")
-        if not path.parent.is_dir():
-            raise RequestError(f"{option} {path}: there is no folder {path.parent}")
 
 
 def _outline(described: Sweep, found: Outline, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from accelsim import catalog
+from accelsim import catalog, simulation
 from accelsim.errors import AccelsimError, RequestError
 from accelsim.evaluate import offload
 from accelsim.evaluate.resolve import formats_of
@@ -30,6 +30,9 @@ from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
 from accelsim.spec.format import Format
 from accelsim.spec.model import Model
+
+CONDITIONS: Final = ("library", "residency", "clock", "launch")
+"""Keywords that make up `Conditions`, in its order."""
 
 DEFAULTS: Final[Mapping[str, Any]] = {
     "batch": 1, "prompt": 2048, "generate": None, "seed": 0, "fidelity": "event", "convention": "corrected",
@@ -323,14 +326,13 @@ def _conditions(request: dict[str, Any], chip: Chip) -> None:
     Raises:
         RequestError: library, residency, clock or launch on what is no GPU.
     """
-    gpu = isinstance(chip, GpuChip)
-    if request["clock"] is None:
-        request["clock"] = "sustained" if gpu and request["fidelity"] == "event" else "burst"
-    request["residency"] = Residency.parse(request["residency"])
-    if not gpu and conditions_of(request) != Conditions():
+    whole = chip if request["fidelity"] == "event" else None
+    asked = simulation.conditions_of(whole, *(request[key] for key in CONDITIONS))
+    request |= {"clock": asked.clock, "residency": asked.residency}
+    if not isinstance(chip, GpuChip) and asked != Conditions():
         raise RequestError(f"{chip.name}: library, residency, clock and launch are conditions of GPU kernels")
 
 
 def conditions_of(request: Mapping[str, Any]) -> Conditions:
     """The conditions of a request of a group."""
-    return Conditions(*(request[key] for key in ("library", "residency", "clock", "launch")))
+    return Conditions(*(request[key] for key in CONDITIONS))
