@@ -10,17 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from accelsim import catalog
 from accelsim.errors import DescriptionError, Fault, RequestError
 from accelsim.explore.batches import METRICS
-from accelsim.explore.content import digest
-from accelsim.explore.design import Design, expand, scalars
+from accelsim.explore.design import Design, expand
 from accelsim.explore.driver import Driver, Progress
-from accelsim.explore.executor import Executor, InProcess
+from accelsim.explore.executor import Executor
 from accelsim.explore.groups import Group, groups_of, key_of
-from accelsim.explore.outcome import FINAL
+from accelsim.explore.outline import Outline, outline_of
+from accelsim.explore.places import executor_for
+from accelsim.explore.plan import plan_digest, planned
 from accelsim.explore.source import Remaining
 from accelsim.explore.store import Store
 from accelsim.explore.version import model_version
@@ -33,40 +32,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "accelsim-results"
 """Where stores are, below the folder in which one works."""
-
-SMALL_SIMULATIONS: Final = 8
-SMALL_COLUMNS: Final = 40_000
-"""No more points than these are not worth the start of worker processes."""
-
-_TIMED: Final = 3
-_TIMED_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What a sweep comes to, before it is run.
-
-    Attributes:
-        points: points.
-        excluded: further ones that constraints over inputs exclude.
-        repeated: further ones that were there already.
-        groups: sets of points that are resolved and priced together.
-        columns: points that are priced in closed form, all of a group at once; the others one by one.
-        known: points that the store has.
-        each_s: time of one point that was timed here, mean; NaN if none was.
-        total_s: estimate for all that are not known, on one core.
-        first: the first points, a row each.
-    """
-
-    points: int
-    excluded: int
-    repeated: int
-    groups: int
-    columns: int
-    known: int
-    each_s: float
-    total_s: float
-    first: pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,50 +145,17 @@ class Sweep:
             store: file whose rows count as known; the sweep's own by default.
             rows: points to show.
         """
-        path = Path(store) if store else self.store_path
-        known = 0
-        if path.exists():
-            opened = Store(path, METRICS)
-            known = len(opened.statuses(self.keys))
-            opened.close()
-        columns = sum(len(group.rows) for group in self.groups if group.vectorised)
-        each, total = self._timed(1 - known / self.design.count)
-        design = self.design
-        return Outline(
-            points=design.count,
-            excluded=design.excluded,
-            repeated=design.repeated,
-            groups=len(self.groups),
-            columns=columns,
-            known=known,
-            each_s=each,
-            total_s=total,
-            first=self.points(rows),
-        )
+        return outline_of(self, Path(store) if store else self.store_path, rows)
 
-    def _timed(self, share: float) -> tuple[float, float]:
-        """Seconds of a point, and of a share of all points, from a few groups of each kind."""
-        total, spent, timed = 0.0, 0.0, 0
-        for vectorised in (True, False):
-            groups = [group for group in self.groups if group.vectorised is vectorised]
-            if not groups:
-                continue
-            count = sum(len(group.rows) for group in groups)
-            chosen = [groups[place] for place in dict.fromkeys(np.linspace(0, len(groups) - 1, _TIMED).astype(int))]
-            seconds, points = 0.0, 0
-            for group in chosen:
-                began = time.perf_counter()
-                wanted = np.zeros(self.design.count, dtype=bool)
-                wanted[group.rows if vectorised else group.rows[-1:]] = True
-                batch = Remaining([group], self.keys, wanted.tolist(), model_version()).take(0.0)
-                if batch is not None:
-                    points += sum(len(outcomes) for outcomes in batch.evaluate())
-                seconds += time.perf_counter() - began
-                if seconds > _TIMED_S:
-                    break
-            spent, timed = spent + seconds, timed + points
-            total += seconds / max(1, points) * count * share
-        return (spent / timed if timed else float("nan")), total
+    def plan(self, store: Store) -> None:
+        """Keeps in a store which points there are, so that it can be loaded without running them all."""
+        planned(self, store)
+
+    def executor(
+        self, wanted: Sequence[bool], workers: int | None, cluster: str | None, timeout_s: float | None
+    ) -> Executor:
+        """What evaluates the points that are wanted; see `run` for the arguments."""
+        return executor_for(self.groups, wanted, workers, cluster, timeout_s)
 
     def run(
         self,
@@ -261,23 +193,23 @@ class Sweep:
                 raise RequestError(f"{name} = {value!r}: expected a time above zero")
         opened = Store(store or self.store_path, METRICS, fresh=fresh)
         try:
-            state = self._state(opened, retry_failed, accept_version)
-            executor = self.executor(state.wanted, workers, cluster, timeout_s)
+            plan = planned(self, opened, retry_failed=retry_failed, accept_version=accept_version)
+            done = Progress(plan.total, plan.known)
+            executor = self.executor(plan.wanted, workers, cluster, timeout_s)
             driver = Driver(
                 opened,
                 executor,
                 dict(zip(self.keys, self.designs, strict=True)),
                 model_version(),
-                state.progress,
+                done,
                 objective=self._objective(),
                 report=progress,
                 budget_s=budget_s,
             )
-            source = Remaining(self.groups, self.keys, state.wanted, model_version(), executor.slots)
-            complete = driver.run(source, state.retried)
+            source = Remaining(self.groups, self.keys, plan.wanted, model_version(), executor.slots)
+            complete = driver.run(source, plan.retried)
             if progress:
-                progress(state.progress)
-            done = state.progress
+                progress(done)
             return Summary(
                 done.total,
                 done.known,
@@ -288,73 +220,6 @@ class Sweep:
             )
         finally:
             opened.close()
-
-    def _state(self, store: Store, retry_failed: bool, accept_version: bool) -> _State:
-        keys = self.keys
-        first: dict[str, int] = {}
-        for place, key in enumerate(keys):
-            first.setdefault(key, place)
-        statuses = store.statuses(list(first))
-        used = dict(zip(first, first, strict=True))
-        if accept_version:
-            missing = {self.designs[place]: key for key, place in first.items() if key not in statuses}
-            for design, other in store.elsewhere(list(missing)).items():
-                used[missing[design]] = other
-        retried = (
-            frozenset(key for key, status in statuses.items() if status not in FINAL) if retry_failed else frozenset()
-        )
-        wanted = [False] * len(keys)
-        known = 0
-        for key, place in first.items():
-            wanted[place] = key in retried or (key not in statuses and used[key] == key)
-            known += not wanted[place]
-        cells = [_json_ready(column.cells().tolist()) for column in self.design.columns]
-        cells += [values.tolist() for values in self.design.costs.values()]
-        rows = ([column[place] for column in cells] for place in first.values())
-        store.plan(list(first), list(used.values()), rows, self._about())
-        return _State(wanted, retried, Progress(len(first), known))
-
-    def plan(self, store: Store) -> None:
-        """Keeps in a store which points there are, so that it can be loaded without running them all."""
-        self._state(store, retry_failed=False, accept_version=False)
-
-    def _about(self) -> dict[str, Any]:
-        spec = self.spec
-        return {
-            "name": self.name,
-            "axes": [column.name for column in self.design.columns],
-            "costs": list(self.design.costs),
-            "fixed": scalars(spec.fixed),
-            "derived": dict(spec.derived),
-            "outputs": dict(self.design.outputs),
-            "objectives": dict(spec.objectives),
-            "plan": self.plan_digest(),
-        }
-
-    def plan_digest(self) -> str:
-        """What tells whether a store's plan is that of this sweep: its points, and what is asked of them."""
-        spec = self.spec
-        asked = {"derived": dict(spec.derived), "outputs": dict(self.design.outputs)}
-        return digest({"keys": self.keys, "costs": {k: v.tolist() for k, v in self.design.costs.items()}, **asked})
-
-    def executor(
-        self, wanted: Sequence[bool], workers: int | None, cluster: str | None, timeout_s: float | None
-    ) -> Executor:
-        """What evaluates the points that are wanted; see `run` for the arguments."""
-        if cluster is not None:
-            from accelsim.explore.cluster import Cluster
-
-            return Cluster(cluster, workers, timeout_s)
-        if workers is None:
-            chosen = np.asarray(wanted, dtype=bool)
-            columns = sum(int(chosen[group.rows].sum()) for group in self.groups if group.vectorised)
-            small = int(chosen.sum()) - columns <= SMALL_SIMULATIONS and columns <= SMALL_COLUMNS
-            workers = 1 if small and timeout_s is None else os.cpu_count() or 1
-        if workers == 1 and timeout_s is None:
-            return InProcess()
-        from accelsim.explore.pool import Pool
-
-        return Pool(workers, timeout_s)
 
     def _objective(self) -> tuple[int, int] | None:
         for name, direction in self.spec.objectives.items():
@@ -377,8 +242,8 @@ class Sweep:
             raise RequestError(f"there are no results in {path}: run the sweep first, or name its store")
         opened = Store(path, METRICS)
         try:
-            if opened.about().get("plan") != self.plan_digest():
-                self._state(opened, retry_failed=False, accept_version=False)
+            if opened.about().get("plan") != plan_digest(self):
+                self.plan(opened)
             return frame_of(opened)
         finally:
             opened.close()
@@ -399,17 +264,6 @@ class Sweep:
         title = self.spec.plot.title or (self.spec.question.text if self.spec.question else self.name)
         made: Figure = draw(data, self.spec.plot, title=title, objectives=dict(self.spec.objectives), path=path)
         return made
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    wanted: list[bool]
-    retried: frozenset[str]
-    progress: Progress
-
-
-def _json_ready(values: list[Any]) -> list[Any]:
-    return [value if isinstance(value, str | int | float | bool) or value is None else str(value) for value in values]
 
 
 def load(source: str | os.PathLike[str] | Sweep, store: str | Path | None = None) -> pd.DataFrame:
