@@ -28,6 +28,10 @@ MOST_POINTS: Final = 2_000_000
 """A larger grid is refused: at the speed of the closed form it takes minutes, and its frame fills the memory."""
 
 
+class ExcludedError(RequestError):
+    """Constraints over inputs that exclude every point."""
+
+
 @dataclass(slots=True)
 class Column:
     """One axis over all points.
@@ -95,7 +99,8 @@ def expand(spec: SweepSpec, cube: sampling.Floats | None = None) -> Design:
             repeat.
 
     Raises:
-        RequestError: an axis, value or expression that is not allowed; too large a grid; nothing left.
+        RequestError: an axis, value or expression that is not allowed; too large a grid.
+        ExcludedError: the constraints over inputs exclude all points.
         UnknownNameError: a key or column that does not exist, with the nearest.
     """
     names = {**spec.axes, **spec.parameters}
@@ -374,7 +379,7 @@ def _constrain(design: Design) -> None:
             design.outputs[name] = text
     design.excluded = int(design.count - keep.sum())
     if not keep.any():
-        raise RequestError(f"the constraints exclude all {design.count:,} points before any is evaluated")
+        raise ExcludedError(f"the constraints exclude all {design.count:,} points before any is evaluated")
     for column in design.columns:
         column.codes = column.codes[keep]
     design.costs = {name: values[keep] for name, values in design.costs.items()}
