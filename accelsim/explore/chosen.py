@@ -14,7 +14,7 @@ import numpy as np
 
 from accelsim.errors import RequestError
 from accelsim.explore import sampling
-from accelsim.explore.design import ExcludedError, distinct, expand
+from accelsim.explore.design import ExcludedError, check_expressions, distinct, expand
 from accelsim.explore.sweep import Sweep
 from accelsim.explore.targets import si
 from accelsim.spec.sweep import Axis, Direction, SweepSpec
@@ -61,6 +61,7 @@ class Choice:
         )
         self.names = {key: names[key].name or key for key in plain}
         self._shown = self._checked()
+        self._trusted = True
         self._codes = {key: distinct([si(value) for value in values])[1] for key, values in self._lists.items()}
         self._grid = [len(self._lists[keys[0]]) for keys in self.dimensions]
 
@@ -70,6 +71,7 @@ class Choice:
         long = {key for key, values in self._lists.items() if key not in zipped and len(values) > _MOST_CHECKED}
         # limits of a figure are intervals: the ends of a long range speak for what lies between
         lists = {key: [values[0], values[-1]] if key in long else values for key, values in self._lists.items()}
+        check_expressions(self._spec)
         free = self._exact(lists).model_copy(update={"constraints": {}})
         columns = {
             column.name: column.shown for column in expand(free, np.full((1, len(self.dimensions)), 0.5)).columns
@@ -147,6 +149,7 @@ class Choice:
         """A further value of an axis that stands alone, in SI units; its place."""
         values = self._lists[self.dimensions[dimension][0]]
         values.append(value)
+        self._trusted = False
         return len(values) - 1
 
     def sweep(self, points: Sequence[Point]) -> tuple[Sweep | None, dict[Point, str]]:
@@ -168,7 +171,7 @@ class Choice:
         spec = self._exact(lists)
         numbered = {**spec.parameters, _NUMBER: Axis(values=tuple(range(len(points))))}
         try:
-            design = expand(spec.model_copy(update={"parameters": numbered}), cube)
+            design = expand(spec.model_copy(update={"parameters": numbered}), cube, trusted=self._trusted)
         except ExcludedError:
             return None, {}
         number = next(column for column in design.columns if column.name == _NUMBER)

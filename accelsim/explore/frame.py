@@ -72,6 +72,7 @@ def frame_of(store: Store) -> pd.DataFrame:
     frame.attrs = {
         "sweep": about.get("name", store.path.stem),
         "axes": names,
+        "fixed": fixed,
         "objectives": about.get("objectives", {}),
         "units": {name: unit(name) for name in METRICS if unit(name)},
     }
