@@ -187,5 +187,12 @@ def _screening(described: Sweep, confirmed: Screening) -> None:
         + (f"; {lost:,} do not run by events" if lost else "")
     )
     axes = [name for name in _shown(described, frame) if name in frame.columns]
-    figures = [f"{name}_{kind}" for name in described.spec.objectives for kind in ("roofline", "event")]
-    console().print(table(frame[frame["on_event_front"]][[*axes, *figures]]))
+    best = frame[frame["on_event_front"]]
+    shown = best[axes].copy()
+    for name in described.spec.objectives:
+        cheap, exact = best[f"{name}_roofline"], best[f"{name}_event"]
+        if (cheap == exact).all():  # it follows from inputs alone
+            shown[name] = exact
+        else:
+            shown[f"{name}\nin closed form"], shown[f"{name}\nby events"] = cheap, exact
+    console().print(table(shown))

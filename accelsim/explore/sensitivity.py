@@ -148,6 +148,12 @@ def check(frame: pd.DataFrame, output: str) -> None:
         raise RequestError(f"output {output!r} holds no numbers: name a metric or a derived column")
 
 
+def _reason(frame: pd.DataFrame) -> str:
+    """Why the first point that is not ok is not."""
+    reasons = frame.loc[frame["status"] != "ok", "reason"] if "reason" in frame else []
+    return f", such as: {str(reasons.iloc[0]).splitlines()[0]}" if len(reasons) else ""
+
+
 def grid(frame: pd.DataFrame, output: str, axes: list[str] | None = None) -> pd.DataFrame:
     """The exact decomposition of an output's variance over a full grid: no sampling, no error.
 
@@ -174,7 +180,10 @@ def grid(frame: pd.DataFrame, output: str, axes: list[str] | None = None) -> pd.
         raise RequestError(f"{len(table):,} rows are no full grid of {' x '.join(map(str, sizes))} values of {names}")
     values = table.sort_values(names)[output].to_numpy(dtype=float).reshape(sizes)
     if np.isnan(values).any():
-        raise RequestError(f"{int(np.isnan(values).sum()):,} points have no {output}: leave out what is infeasible")
+        raise RequestError(
+            f"{int(np.isnan(values).sum()):,} points have no {output}{_reason(frame)}\n  try: leave out the values "
+            "of the axes at which that happens"
+        )
     variance = values.var()
     if variance <= (1e-12 * values.mean()) ** 2:
         raise RequestError(f"{output} is the same at all points: nothing to explain")
