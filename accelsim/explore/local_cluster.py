@@ -17,6 +17,19 @@ START_S: Final = 60.0
 _DEATHS: Final = "2"
 """So many workers may die of one batch; then it comes back."""
 
+_IDLE: Final = "5 minutes"
+"""A scheduler that nobody has asked for so long ends, and its workers with it: its driver has been killed."""
+
+_SETTINGS: Final = {
+    "SCHEDULER__ALLOWED_FAILURES": _DEATHS,
+    "SCHEDULER__IDLE_TIMEOUT": _IDLE,
+    "SCHEDULER__ACTIVE_MEMORY_MANAGER__START": "False",
+    "ADMIN__LOW_LEVEL_LOG_LENGTH": "0",
+    "WORKER__PROFILE__ENABLED": "False",  # samples a worker's stack 100 times a second
+    "COMM__COMPRESSION": "False",  # records and results are small
+}
+"""Settings of `distributed`, by the names of their environment variables."""
+
 
 class LocalCluster:
     """Started when made; ended by `close`.
@@ -53,13 +66,12 @@ class LocalCluster:
     def _start(self, what: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
-            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": _DEATHS,
-            "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "0",
+            **{f"DASK_DISTRIBUTED__{name}": value for name, value in _SETTINGS.items()},
             "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         }
         return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{what}", *arguments], env=environment, start_new_session=True,
+            [sys.executable, "-m", f"distributed.cli.{what}", *arguments], env=environment, process_group=0,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

@@ -44,8 +44,6 @@ class Pool:
         RequestError: a number of workers below one, or a system that cannot hand sockets to processes.
     """
 
-    streams = True
-
     def __init__(self, workers: int, timeout_s: float | None = None) -> None:
         if workers < 1:
             raise RequestError(f"workers = {workers}: expected at least 1")
@@ -156,7 +154,7 @@ def _started() -> _Worker:
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "accelsim.explore.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+            pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
     except OSError as error:
         raise PoolError(f"no worker process: {error.strerror}") from None
