@@ -33,6 +33,7 @@ CONNECT_S: Final = 10.0
 ALIVE_S: Final = 5.0
 """So long a scheduler may be out of reach before the sweep ends."""
 
+_HURRY_S: Final = 0.3  # an interrupt waits no longer for the scheduler's good-bye
 _SLOTS_S: Final = 1.0  # the scheduler is asked how many workers there are no more often than this
 
 _one_at_a_time = threading.Lock()
@@ -107,15 +108,10 @@ class Cluster:
             self._own = LocalCluster(workers or os.cpu_count() or 1)
             address = self._own.address
         try:
-            self._client: Any = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            self._close_own()
-            raise ClusterError(
-                f"no Dask scheduler answers at {address} within {CONNECT_S:g} s ({error}): is it running, and is the "
-                "address that which it printed? `--cluster local` starts one here"
-            ) from None
-        if self._own is not None:
-            self._client.wait_for_workers(1, timeout=START_S)
+            self._client = self._connected(distributed, address)
+        except BaseException:  # an interrupt, too, leaves no processes behind
+            self._close_own(now=True)
+            raise
         self._killed: type[BaseException] = distributed.KilledWorker
         self._events: queue.Queue[tuple[int, Any]] = queue.Queue()
         self._sent: dict[int, _Sent] = {}
@@ -124,6 +120,18 @@ class Cluster:
         self._topic = f"accelsim-{uuid.uuid4().hex}"
         if timeout_s is not None:
             self._client.subscribe_topic(self._topic, lambda event: self._events.put((event[1][0], event[1])))
+
+    def _connected(self, distributed: Any, address: str) -> Any:
+        try:
+            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ClusterError(
+                f"no Dask scheduler answers at {address} within {CONNECT_S:g} s ({error}): is it running, and is the "
+                "address that which it printed? `--cluster local` starts one here"
+            ) from None
+        if self._own is not None:
+            client.wait_for_workers(1, timeout=START_S)
+        return client
 
     @property
     def slots(self) -> int:
@@ -213,16 +221,17 @@ class Cluster:
 
     def close(self, *, now: bool = False) -> None:
         """Leaves the scheduler; ends it, if it is a local one."""
-        if now:
+        if now and self._own is None:
             with suppress(Exception):
                 self._client.cancel([sent.future for sent in self._sent.values()], force=True)
         with suppress(Exception):
-            self._client.close(timeout=1.0 if now else CONNECT_S)
-        self._close_own()
+            self._client.close(timeout=_HURRY_S if now else CONNECT_S)
+        self._close_own(now=now)
 
-    def _close_own(self) -> None:
+    def _close_own(self, *, now: bool = False) -> None:
         if self._own is not None:
-            self._own.close()
+            self._own.close(now=now)
+            self._own = None
 
 
 _AGAIN: Final = "what was finished is kept: run the sweep again to go on"

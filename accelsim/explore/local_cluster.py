@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,7 @@ START_S: Final = 60.0
 _DEATHS: Final = "2"
 """So many workers may die of one batch; then it comes back."""
 
-_IDLE: Final = "5 minutes"
+_IDLE: Final = "2 minutes"
 """A scheduler that nobody has asked for so long ends, and its workers with it: its driver has been killed."""
 
 _SETTINGS: Final = {
@@ -56,7 +58,7 @@ class LocalCluster:
             self.address = self._contact(contact)
             self.workers += [self._start("dask_worker", self._worker()) for _ in range(workers)]
         except BaseException:
-            self.close()
+            self.close(now=True)
             raise
 
     def _worker(self) -> list[str]:
@@ -85,11 +87,16 @@ class LocalCluster:
                 time.sleep(0.05)
         raise AccelsimError("the Dask scheduler of --cluster local does not start: is dask.distributed whole?")
 
-    def close(self) -> None:
-        """Ends all processes."""
-        for process in (*self.workers, self.scheduler):
-            process.terminate()
-        for process in (*self.workers, self.scheduler):
+    def close(self, *, now: bool = False) -> None:
+        """Ends all processes; with `now`, without a word."""
+        processes = (*self.workers, self.scheduler)
+        for process in processes:
+            if now and os.name == "posix":
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # and the worker that it looks after
+            else:
+                process.terminate()
+        for process in processes:
             try:
                 process.wait(timeout=3.0)
             except subprocess.TimeoutExpired:
