@@ -35,11 +35,6 @@ class Executor(Protocol):
         """Batches that may be under way at a time."""
         ...
 
-    @property
-    def streams(self) -> bool:
-        """Whether outcomes arrive point by point; otherwise with the end of their batch."""
-        ...
-
     def submit(self, number: int, batch: Batch) -> None:
         """Starts the evaluation of a batch."""
         ...
@@ -61,7 +56,6 @@ class InProcess:
     """Evaluates in the driver's own process, one point or column of points after the other."""
 
     slots = 1
-    streams = True
 
     def __init__(self) -> None:
         self._queue: deque[tuple[int, Iterator[list[Outcome]]]] = deque()

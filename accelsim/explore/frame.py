@@ -13,7 +13,8 @@ import numpy as np
 from accelsim.errors import RequestError
 from accelsim.explore import expression
 from accelsim.explore.batches import METRICS
-from accelsim.explore.store import BOOKKEEPING, Store
+from accelsim.explore.schema import BOOKKEEPING
+from accelsim.explore.store import Store
 from accelsim.results.columns import TRUTH, WHOLE, unit
 
 if TYPE_CHECKING:
