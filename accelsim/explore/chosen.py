@@ -176,8 +176,8 @@ class Choice:
             return None, {}
         number = next(column for column in design.columns if column.name == _NUMBER)
         design.columns.remove(number)
-        design.spec = spec
-        made = Sweep.of(self._name, spec)
+        design.spec = self._spec
+        made = Sweep.of(self._name, self._spec)
         made.design = design
         return made, {points[int(code)]: key for code, key in zip(number.codes, made.keys, strict=True)}
 

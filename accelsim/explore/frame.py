@@ -75,6 +75,7 @@ def frame_of(store: Store) -> pd.DataFrame:
         "axes": names,
         "fixed": fixed,
         "objectives": about.get("objectives", {}),
+        "axis_units": about.get("axis_units", {}),
         "units": {name: unit(name) for name in METRICS if unit(name)},
     }
     return frame

@@ -150,8 +150,9 @@ def check(frame: pd.DataFrame, output: str) -> None:
 
 def _reason(frame: pd.DataFrame) -> str:
     """Why the first point that is not ok is not."""
-    reasons = frame.loc[frame["status"] != "ok", "reason"] if "reason" in frame else []
-    return f", such as: {str(reasons.iloc[0]).splitlines()[0]}" if len(reasons) else ""
+    if "reason" not in frame or (frame["status"] == "ok").all():
+        return ""
+    return f", such as: {str(frame.loc[frame['status'] != 'ok', 'reason'].iloc[0]).splitlines()[0]}"
 
 
 def grid(frame: pd.DataFrame, output: str, axes: list[str] | None = None) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from accelsim.report import style
-from accelsim.report.frames import label
+from accelsim.report.columns import name as words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def draw(shares: pd.DataFrame, *, title: str, path: str | Path | None = None) ->
             axes.set_xlabel("fall of the surrogate's R² on held-out rows when the axis is shuffled")
         for place, value in zip(places, rows[whole], strict=True):
             axes.text(max(0.0, float(value)), place, f" {value:.2g}", va="center", fontsize=9)
-        axes.set_yticks(list(places), [label(name) for name in rows["axis"]])
+        axes.set_yticks(list(places), [words(name) for name in rows["axis"]])
         axes.set_xlim(0, max(1.0, float(lengths.max())) * 1.08)
         axes.grid(False, axis="y")
         if path is not None:
