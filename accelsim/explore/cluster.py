@@ -112,7 +112,7 @@ class Cluster:
         except BaseException:  # an interrupt, too, leaves no processes behind
             self._close_own(now=True)
             raise
-        self._killed: type[BaseException] = distributed.KilledWorker
+        self._killed: Any = distributed.KilledWorker
         self._events: queue.Queue[tuple[int, Any]] = queue.Queue()
         self._sent: dict[int, _Sent] = {}
         self._lost_s = 0.0
@@ -190,7 +190,9 @@ class Cluster:
             raise ClusterError(f"the Dask scheduler at {self.address} is gone; {_AGAIN}") from None
         if error is not None:
             if isinstance(error, self._killed):
-                return Event(number, [], finished=True, lost="crashed", reason="workers of the cluster died of it")
+                reason, deaths = "workers of the cluster died of it", error.allowed_failures + 1
+                known = self._timeout_s is not None
+                return Event(number, [], finished=True, lost="crashed", reason=reason, deaths=deaths, known=known)
             raise error
         raise ClusterError(f"the Dask scheduler at {self.address} has dropped what it was given; {_AGAIN}")
 
@@ -213,11 +215,16 @@ class Cluster:
                 continue
             del self._sent[number]
             sent.future.cancel()
-            self._client.restart_workers([sent.worker], timeout=CONNECT_S, raise_for_error=False)
+            # beside the sweep: the other workers go on
+            threading.Thread(target=self._restart, args=(sent.worker,), daemon=True).start()
             found.append(
                 Event(number, [], finished=True, lost="timeout", reason=f"took more than {self._timeout_s:g} s")
             )
         return found
+
+    def _restart(self, worker: str) -> None:
+        with suppress(Exception):  # one that cannot be started anew is one less, and may end its point some day
+            self._client.restart_workers([worker], timeout=CONNECT_S, raise_for_error=False)
 
     def close(self, *, now: bool = False) -> None:
         """Leaves the scheduler; ends it, if it is a local one."""

@@ -194,11 +194,12 @@ class Driver:
     def _lost(self, mine: _UnderWay, event: Event) -> None:
         """Finds the point that a worker died of: alone at the last, and not more than `CRASHES` times."""
         left = list(mine.missing)
-        parts = [mine.batch.only(part) for part in mine.batch.suspects(left)]
-        first = parts[0].keys
-        if len(first) == 1 and event.lost is not None:
-            key = first[0]
-            self._crashes[key] = self._crashes.get(key, 0) + 1
+        known = event.known and mine.batch.in_turn
+        cut = 1 if known else -(-len(left) // 2)
+        parts = [mine.batch.only(part) for part in (left[:cut], left[cut:]) if part]
+        if (known or len(left) == 1) and event.lost is not None:
+            key = left[0]
+            self._crashes[key] = self._crashes.get(key, 0) + event.deaths
             if event.lost == "timeout" or self._crashes[key] >= CRASHES:
                 times = f" ({self._crashes[key]} times)" if event.lost == "crashed" else ""
                 self._keep(Outcome(key, event.lost, event.reason + times, None, float("nan"), ""))

@@ -18,6 +18,8 @@ class Event(NamedTuple):
         finished: nothing more comes of this batch.
         lost: why its evaluation ended before its end: the worker died, or took longer than it may.
         reason: the same for people.
+        deaths: workers that it has cost.
+        known: the first point that is missing is the one; else it may be any of those.
     """
 
     number: int
@@ -25,6 +27,8 @@ class Event(NamedTuple):
     finished: bool = False
     lost: Literal["crashed", "timeout"] | None = None
     reason: str = ""
+    deaths: int = 1
+    known: bool = True
 
 
 class Executor(Protocol):
