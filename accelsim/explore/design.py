@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -200,11 +201,12 @@ def _drawn(
         if grid or not axis.continuous or key in zipped:
             raw = sampling.listed(key, axis)
             values = checked(key, targets[key], raw, chips, models, everywhere=axis.when is None)
-            lists[key] = _unique(key, values, raw)
+            lists[key] = values if key in zipped else _unique(key, values, raw)
     for group in groups:
         lengths = {name: len(lists[name]) for name in group}
         if len(set(lengths.values())) > 1:
             raise RequestError(f"zip: axes of different lengths: {lengths}")
+    places = {key: distinct(values) for key, values in lists.items()}
     if grid:
         sizes = [len(lists[group[0]]) for group in dimensions]
         total = prod(sizes)
@@ -216,7 +218,8 @@ def _drawn(
             )
         codes = np.indices(sizes, dtype=np.int32).reshape(len(sizes), -1) if sizes else np.zeros((0, 1), dtype=np.int32)
         made = {name: codes[place] for place, group in enumerate(dimensions) for name in group}
-        return [_column(key, axis, targets[key], lists[key], made[key]) for key, axis in plain.items()], 0
+        ordered = [_listed(key, axis, targets[key], places[key], made[key]) for key, axis in plain.items()]
+        return ordered, _keep_first(ordered) if groups else 0
     cube = sampling.places(spec.sampling, len(dimensions)) if given is None else given
     columns: dict[str, Column] = {}
     for place, group in enumerate(dimensions):
@@ -224,7 +227,7 @@ def _drawn(
             axis = plain[key]
             if key in lists:
                 drawn = (cube[:, place] * len(lists[key])).astype(np.int32)
-                columns[key] = _column(key, axis, targets[key], lists[key], drawn)
+                columns[key] = _listed(key, axis, targets[key], places[key], drawn)
             else:
                 columns[key] = _continuous(key, axis, targets[key], cube[:, place], chips, models)
     ordered = [columns[key] for key in plain]
@@ -259,12 +262,39 @@ def _whole_figure(to: Target, chips: Sequence[Chip]) -> bool:
 
 
 def _unique(key: str, values: list[Any], raw: Sequence[Any]) -> list[Any]:
-    seen: list[Any] = []
-    for value, written in zip(values, raw, strict=True):
-        if any(type(value) is type(other) and value == other for other in seen):
-            raise RequestError(f"axis {key}: {written!r} stands twice")
-        seen.append(value)
-    return seen
+    _, places = distinct(values)
+    for position, place in enumerate(places.tolist()):
+        if place != position:  # all before are different
+            raise RequestError(f"axis {key}: {raw[position]!r} stands twice")
+    return values
+
+
+def distinct(values: Sequence[Any]) -> tuple[list[Any], Codes]:
+    """The different ones of some values in their order, and the place of each value among them."""
+    found: list[Any] = []
+    known: dict[Any, int] = {}
+    places = []
+    for value in values:
+        place = known.setdefault(_mark(value), len(found))
+        if place == len(found):
+            found.append(value)
+        places.append(place)
+    return found, np.asarray(places, dtype=np.int32)
+
+
+def _mark(value: Any) -> Any:
+    """What equal values of one type share; tables of chips and records that hold some have no hash."""
+    try:
+        hash(value)
+    except TypeError:
+        return type(value), json.dumps(value, sort_keys=True, default=repr)
+    return type(value), value
+
+
+def _listed(key: str, axis: Axis, to: Target, listed: tuple[list[Any], Codes], codes: Codes) -> Column:
+    """A column of values of a list, in which a zipped axis may have a value more than once."""
+    values, places = listed
+    return _column(key, axis, to, values, places[codes])
 
 
 def _column(key: str, axis: Axis, to: Target, values: list[Any], codes: Codes) -> Column:

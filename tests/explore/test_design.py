@@ -44,6 +44,9 @@ def test_axes_that_are_zipped_go_together(make):
     found = cells(make({"batch": [1, 2], "prompt": [16, 32], "seed": [1, 2, 3]}, zip=[["batch", "prompt"]]))
     assert set(zip(found["batch"], found["prompt"], strict=True)) == {(1, 16), (2, 32)}
     assert len(found["seed"]) == 6
+    again = make({"batch": [1, 1, 2, 1], "prompt": [16, 32, 32, 16]}, zip=[["batch", "prompt"]])
+    assert list(zip(*cells(again).values(), strict=True)) == [(1, 16), (1, 32), (2, 32)]
+    assert again.design.repeated == 1
 
 
 def test_an_axis_is_absent_where_its_condition_is_false_and_points_stay_single(make):
