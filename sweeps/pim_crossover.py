@@ -1,125 +1,141 @@
-"""Up to which batch and context does decoding belong into the memory?
+"""The map of pim_crossover.toml: where in batch and context HBM-PIM decodes fastest, and where that ends.
 
-Llama-2-7B on a GPU whose four HBM2 stacks compute (HBM-PIM), against the same GPU with as many ordinary stacks.
-Varied: sequences that run together (1 to 64), and the context of each (1k to 32k tokens). Held fixed: 16-bit weights,
-activations and cache; placement operator by operator, by time alone. Banks are made as deep as the largest point needs,
-so that speed is not mixed up with capacity; points that the real stacks would not hold are hatched.
+The TOML file has the question, the systems and what is held fixed. This runs it (points that its store has are not
+computed again), lets the crossover finder halve every bracket along the batch, and draws how many times as fast as each
+GPU the memory that computes is. Hatched is what the four real stacks do not hold.
 
-Found (hbm-pim-64pch): weights are read once for a whole batch by the GPU and once for each sequence by the units,
-which win by their bandwidth at batch 1 (2.2 times as fast), hardly at batch 2, and lose them to the GPU at batch 4.
-Keys and values belong to one sequence each, so that attention stays in the memory at any batch, and the longer the
-context the more of the time it is: 1.05 times as fast at batch 4 and 1k, where least is gained, and 2.1 times at batch
-64 and 32k.
+Found: against the same A100 with plain HBM2 the units always pay, from 1.07 times at batch 4 and 1k to 2.6 at batch 1.
+The A100's own HBM2E, whose bandwidth is two thirds higher, beats them from batch 2 on, where weights are shared by some
+sequences; at 8k they are back from batch 18 on, at 16k from 8, since attention stays in the memory. An H100 is faster
+everywhere. The stacks that could be had hold next to nothing of where they win: capacity is what they lack.
 
-    python sweeps/pim_crossover.py [--on gddr6-aim-32ch] [--model llama-2-7b] [--out FOLDER] [--batches 1 8]
+    python sweeps/pim_crossover.py [--out FOLDER] [--batches 1 4 16] [--contexts 1024 8192]
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import pandas as pd
-from matplotlib import pyplot as plt
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
 
 import accelsim
+from accelsim.explore.answers import Crossovers
+from accelsim.explore.crossover import crossover
+from accelsim.report import style
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64)
-CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768)
-DEEP: dict[str, Any] = {"organization.rows": 1 << 21}
-"""Rows of a bank: 128 times those of the parts."""
+PIM = "HBM-PIM"
+RIVALS = {"plain HBM2": "the same A100 with plain HBM2", "A100": "an A100 with its HBM2E", "H100": "an H100"}
+METRIC = "time_per_output_token_s"
 
 
-def point(model: str, system: str, batch: int, context: int) -> dict[str, float | int | str]:
-    """One decode step at a context, by both, and what the real stacks would hold.
+def space(rivals: list[str], batches: list[int] | None, contexts: list[int] | None) -> accelsim.Sweep:
+    """The sweep of the TOML file, with PIM and some of its rivals, and other batches and contexts if they are given."""
+    whole = accelsim.Sweep.read(Path(__file__).with_suffix(".toml"))
+    axes: dict[str, Any] = {key: axis.model_dump(exclude_defaults=True) for key, axis in whole.spec.axes.items()}
+    axes["system"] = [chip for chip in axes["system"]["values"] if chip["name"] in (PIM, *rivals)]
+    if batches:
+        axes["batch"] = batches
+    if contexts:
+        axes["prompt"] = {"name": "context", "values": contexts}
+    return accelsim.Sweep(axes, name=whole.name, fixed=whole.spec.fixed, objectives=whole.spec.objectives)
 
-    Args:
-        model: the model.
-        system: parts that compute, with their host.
-        batch: sequences.
-        context: tokens of each before the step.
-    """
-    request: dict[str, Any] = {"batch": batch, "prompt": context, "generate": 2}
-    pim = accelsim.simulate(model, system, overrides=DEEP, **request)
-    host = accelsim.simulate(
-        model, system, overrides={**DEEP, "placement": "host", "ordinary_capacity": "2 TiB"}, **request
-    )
-    real = accelsim.simulate(model, system, fidelity="roofline", **request)
-    rows = [row for row in pim.rows("operators") if row["phase"] == "decode"]
-    total = sum(row["time_s"] for row in rows)
-    moved = {row["kind"]: row["placement"] for row in rows}
+
+def frame(store: Path, batches: list[int] | None = None, contexts: list[int] | None = None) -> pd.DataFrame:
+    """Seconds and joules of every system at each point, and whether the real stacks would hold it."""
+    made = space(list(RIVALS), batches, contexts)
+    made.run(store=store)
+    rows = made.load(store)
+    real: dict[tuple[int, int], bool] = {}
+    for batch, context in rows[["batch", "context"]].drop_duplicates().itertuples(index=False):
+        request = {"batch": int(batch), "prompt": int(context), "generate": 2, "fidelity": "roofline"}
+        real[batch, context] = accelsim.simulate("llama-2-7b", "hbm-pim-64pch", **request).ok
+    rows["stacks_hold_it"] = [real[at] for at in zip(rows["batch"], rows["context"], strict=True)]
+    return rows[["system", "batch", "context", METRIC, "energy_per_token_j", "stacks_hold_it"]]
+
+
+def lines(store: Path, batches: list[int] | None = None, contexts: list[int] | None = None) -> dict[str, Crossovers]:
+    """Against each rival, the batches between which another is the fastest, for every context."""
     return {
-        "batch": batch,
-        "context": context,
-        "pim_s": pim.summary["decode_time_s"],
-        "host_s": host.summary["decode_time_s"],
-        "speedup": host.summary["decode_time_s"] / pim.summary["decode_time_s"],
-        "pim_j": pim.rows("phases")[1]["energy_j"],
-        "host_j": host.rows("phases")[1]["energy_j"],
-        "attention_share": sum(row["time_s"] for row in rows if row["kind"] == "attention") / total,
-        "linear_on": moved["matmul"],
-        "attention_on": moved["attention"],
-        "fits": real.ok,
+        rival: crossover(space([rival], batches, contexts), metric=METRIC, along="batch", store=store)
+        for rival in RIVALS
     }
 
 
-def picture(frame: pd.DataFrame, model: str, system: str) -> plt.Figure:
-    """The speed-up over batch and context, and who does what."""
-    figure, axes = plt.subplots(figsize=(10, 6.2), layout="constrained")
-    grid = frame.pivot_table(index="context", columns="batch", values="speedup")
-    least, most = float(grid.to_numpy().min()), float(grid.to_numpy().max())
-    image = axes.imshow(grid.to_numpy(), origin="lower", aspect="auto", cmap="viridis", vmin=min(1.0, least), vmax=most)
-    for row in frame.itertuples():
-        x, y = list(grid.columns).index(row.batch), list(grid.index).index(row.context)
-        done = [what for what, who in (("linear", row.linear_on), ("attention", row.attention_on)) if who != "host"]
-        light = row.speedup > least + 0.6 * (most - least)
-        words = " +\n".join(done) or "host alone"
-        axes.text(
-            x, y, f"{row.speedup:.2f}x\n{words}", ha="center", va="center", fontsize=9,
-            color="black" if light else "white",
-        )  # fmt: skip
-        if not row.fits:
-            axes.add_patch(
-                plt.Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="//", lw=0, edgecolor=(1, 1, 1, 0.35))
-            )
-    axes.set_xticks(range(len(grid.columns)), [str(batch) for batch in grid.columns])
-    axes.set_yticks(range(len(grid.index)), [f"{context // 1024}k" for context in grid.index])
-    axes.set_xlabel("batch (sequences)")
-    axes.set_ylabel("context (tokens of each sequence)")
-    axes.set_title(
-        f"Decode step of {model}: {system} against the same host with ordinary stacks\n"
-        "words: what the units in the memory do; hatched: more than the real stacks hold",
-        fontsize=11,
-    )
-    figure.colorbar(image, ax=axes, label="speed-up")
-    return figure
+def gain(found: pd.DataFrame, rival: str) -> pd.DataFrame:
+    """How many times as fast as a rival the units are: contexts by batches."""
+    table = found.pivot_table(index="context", columns=["system", "batch"], values=METRIC, observed=True)
+    ratio: pd.DataFrame = table[rival] / table[PIM]
+    return ratio
+
+
+def picture(found: pd.DataFrame, turns: dict[str, Crossovers]) -> Figure:
+    """A map for each rival, the line where the winner changes in black."""
+    held = found[found["system"] == PIM].pivot_table(index="context", columns="batch", values="stacks_hold_it")
+    with style.look():
+        made = style.blank(
+            "Decode step of Llama-2-7B: HBM-PIM beside an A100 is so many times as fast as ...", (1300, 460)
+        )
+        panels = made.subplots(1, len(RIVALS), sharey=True)
+        for axes, (rival, name) in zip(panels, RIVALS.items(), strict=True):
+            ratio = gain(found, rival)
+            image = axes.imshow(ratio, origin="lower", aspect="auto", cmap="RdBu", norm=LogNorm(1 / 3, 3))
+            for y, row in enumerate(ratio.to_numpy()):
+                for x, value in enumerate(row):
+                    light = 0.5 < value < 2
+                    axes.text(x, y, f"{value:.2f}", ha="center", va="center", color="black" if light else "white")
+                    if not held.iloc[y, x]:
+                        box = axes.fill_between([x - 0.5, x + 0.5], y - 0.5, y + 0.5, facecolor="none", linewidth=0)
+                        box.set(hatch="//", edgecolor=(0.2, 0.2, 0.2, 0.35))
+            _edges(axes, turns[rival], list(ratio.columns), list(ratio.index))
+            axes.set_xticks(range(len(ratio.columns)), [str(batch) for batch in ratio.columns])
+            axes.set_yticks(range(len(ratio.index)), [f"{context / 1024:g}k" for context in ratio.index])
+            axes.set_title(f"... {name}")
+            axes.set_xlabel("batch, sequences")
+            axes.grid(visible=False)
+        panels[0].set_ylabel("context of each, tokens")
+        bar = made.colorbar(image, ax=panels, ticks=[1 / 3, 0.5, 1, 2, 3], format="%.2g")
+        bar.ax.minorticks_off()
+        made.supxlabel(
+            "line: another is the fastest, batches bracketed to 1; hatched: beyond the capacity of the real stacks"
+        )
+    return made
+
+
+def _edges(axes: Any, turns: Crossovers, batches: list[int], contexts: list[int]) -> None:
+    """A vertical stroke in the row of a context wherever the winner changes along its batches."""
+    first = math.log2(batches[0])
+    scale = (len(batches) - 1) / (math.log2(batches[-1]) - first)
+    for answer in turns.answers:
+        y = contexts.index(int(answer.case.get("context", contexts[0])))
+        for bracket in answer.brackets:
+            x = (math.log2(bracket.below.at * bracket.above.at) / 2 - first) * scale
+            axes.plot([x, x], [y - 0.5, y + 0.5], color="black", lw=3.5, solid_capstyle="butt")
 
 
 def main() -> None:
-    """Runs the grid; writes a table and a picture."""
+    """Runs the grid and the finder; writes a table and a picture, and says what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--on", default="hbm-pim-64pch", help="a system of memories that compute")
-    parser.add_argument("--model", default="llama-2-7b")
     parser.add_argument("--out", type=Path, default=Path("accelsim-results"))
-    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    parser.add_argument("--contexts", type=int, nargs="+", default=CONTEXTS)
+    parser.add_argument("--batches", type=int, nargs="+")
+    parser.add_argument("--contexts", type=int, nargs="+")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for context in given.contexts:
-        for batch in given.batches:
-            rows.append(point(given.model, given.on, batch, context))
-            print(f"batch {batch:>2}, context {context:>5}: {rows[-1]['speedup']:.2f}x", flush=True)
-    frame = pd.DataFrame(rows)
-    stem = given.out / f"pim_crossover-{given.model}-{given.on}"
-    frame.to_csv(f"{stem}.csv", index=False)
-    picture(frame, given.model, given.on).savefig(f"{stem}.png", dpi=140)
-    print(f"wrote {stem}.csv and {stem}.png")
+    store = given.out / "pim_crossover.sqlite"
+    found = frame(store, given.batches, given.contexts)
+    turns = lines(store, given.batches, given.contexts)
+    found.to_csv(given.out / "pim_crossover-map.csv", index=False)
+    with style.look():
+        style.save(picture(found, turns), given.out / "pim_crossover-map.png")
+    for rival, answer in turns.items():
+        print(f"against {RIVALS[rival]}:")
+        for one in answer.answers:
+            print(f"  context {one.case.get('context', 'fixed')}: {one.text()}")
+    print(f"wrote {given.out / 'pim_crossover-map.csv'} and {given.out / 'pim_crossover-map.png'}")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ from accelsim.cost.fit import fit
 from accelsim.cost.operand import operand
 from accelsim.cost.terms import Style
 from accelsim.errors import RequestError
-from accelsim.spec.chip import Chip
+from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip
 from accelsim.spec.node import Node
 from accelsim.spec.process import Parts, Process
+from accelsim.spec.tsp import TspPart
 
 PARTS: Final = (
     "arithmetic", "registers", "local memory", "issue", "network", "L2", "memory PHY", "memory controller", "link PHY",
@@ -80,11 +81,11 @@ class DieArea:
     """A die and its parts.
 
     Attributes:
-        inventory: what is on it.
-        parts_m2: areas by the names of `PARTS`.
+        process: of the foundry.
+        parts_m2: areas by the names of `PARTS`; of a die that is published as a whole, that alone, as "die".
     """
 
-    inventory: Inventory
+    process: Process
     parts_m2: Mapping[str, float]
 
     @property
@@ -95,16 +96,21 @@ class DieArea:
     @property
     def cores_m2(self) -> float:
         """All SMs."""
-        return sum(self.parts_m2[name] for name in CORES)
+        return sum(self.parts_m2.get(name, 0.0) for name in CORES)
 
 
 def of(chip: Chip | str) -> DieArea:
-    """The area of a chip's die; spare SMs, cache and interfaces of the die included.
+    """The area of a chip's die, or of one chip of a system; spare SMs, cache and interfaces of the die included.
 
     Raises:
         RequestError: a chip whose description has no `[die]`.
     """
-    return area(inventory(chip))
+    record = catalog.chip(chip) if isinstance(chip, str) else chip
+    if isinstance(record, ModelSystem):
+        record = catalog.part(record)
+    if isinstance(record, TspPart) and record.die is not None:
+        return DieArea(catalog.process(record.die.process), {"die": record.die.area_m2})
+    return area(inventory(record))
 
 
 def inventory(chip: Chip | str) -> Inventory:
@@ -117,7 +123,7 @@ def inventory(chip: Chip | str) -> Inventory:
     if not isinstance(record, GpuChip) or record.die is None:
         raise RequestError(
             f"{record.name}: its description has no [die] (process, issue_ports, lanes, spare parts), from which areas "
-            "follow; try a100-sxm-80gb, h100-sxm or another GPU of one die"
+            "follow; try a100-sxm-80gb, h100-sxm, groq-tsp or another chip of one die"
         )
     die, memory = record.die, record.memory
     bits = memory.stacks * memory.pins
@@ -157,7 +163,7 @@ def area(die: Inventory) -> DieArea:
     links = die.links_bytes_per_s / 1e9
     lanes = die.pcie_lanes * _PCIE[die.pcie]
     return DieArea(
-        die,
+        process,
         {name: value * die.sms for name, value in per_sm.items()}
         | {
             "network": die.sms * die.port_bytes_per_clock * parts.network_m2 * logic,

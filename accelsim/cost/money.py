@@ -15,7 +15,7 @@ from accelsim import catalog
 from accelsim.cost.area import DieArea, of
 from accelsim.errors import RequestError
 from accelsim.spec.base import Status
-from accelsim.spec.chip import Chip
+from accelsim.spec.chip import Chip, ModelSystem
 from accelsim.spec.device import GpuChip
 
 MM2: Final = 1e-6
@@ -73,27 +73,48 @@ class Cost:
 
 
 def cost(chip: Chip | str) -> Cost:
-    """The cost of a chip with its memory.
+    """The cost of a chip with its memory; of a system of equal parts, that of one of them.
 
     Raises:
         RequestError: a chip without `[die]`, a memory without a price, or a die that does not fit a wafer.
     """
     record = catalog.chip(chip) if isinstance(chip, str) else chip
     area = of(record)
-    assert isinstance(record, GpuChip)  # else it has no die
-    process = area.inventory.process
-    standard = record.memory.standard
-    if standard not in MEMORY_USD_PER_GB:
-        raise RequestError(f"{record.name}: no price for {standard}; known: {', '.join(MEMORY_USD_PER_GB)}")
-    count, good = dies_per_wafer(area.total_m2), die_yield(area.total_m2, process.wafer.defects_per_cm2)
-    die = process.wafer.price_usd / (count * good)
-    stacks = record.memory.stacks if standard.startswith("hbm") else 0
+    wafer = area.process.wafer
+    count, good = dies_per_wafer(area.total_m2), die_yield(area.total_m2, wafer.defects_per_cm2)
+    die = wafer.price_usd / (count * good)
+    stacks, memory = _memory(record)
     silicon = area.total_m2 + stacks * STACK_MM2.value * MM2
     interposer = INTERPOSER_USD_PER_WAFER.value / dies_per_wafer(silicon) if stacks else 0.0
-    memory = MEMORY_USD_PER_GB[standard].value * record.memory.capacity_bytes / 1e9
     inside = die + interposer + (memory if stacks else 0.0)
     package = inside * ((1 + ASSEMBLY_SHARE.value) / ASSEMBLY_YIELD.value - 1)
     return Cost(area, count, good, {"die": die, "interposer": interposer, "assembly": package, "memory": memory})
+
+
+def system_usd(chip: Chip | str, chips: int = 1) -> float:
+    """The cost of all chips of a system; boards, hosts, switches and racks are not in it.
+
+    Args:
+        chip: one chip, or a system of equal parts.
+        chips: how many of them.
+
+    Raises:
+        RequestError: as `cost`.
+    """
+    record = catalog.chip(chip) if isinstance(chip, str) else chip
+    count = record.count if isinstance(record, ModelSystem) else 1
+    return cost(record).total_usd * count * chips
+
+
+def _memory(chip: Chip) -> tuple[int, float]:
+    """Stacks beside the die, and dollars of the memory; none for chips whose memory is on the die."""
+    if not isinstance(chip, GpuChip):
+        return 0, 0.0
+    standard = chip.memory.standard
+    if standard not in MEMORY_USD_PER_GB:
+        raise RequestError(f"{chip.name}: no price for {standard}; known: {', '.join(MEMORY_USD_PER_GB)}")
+    stacks = chip.memory.stacks if standard.startswith("hbm") else 0
+    return stacks, MEMORY_USD_PER_GB[standard].value * chip.memory.capacity_bytes / 1e9
 
 
 def dies_per_wafer(area_m2: float) -> float:

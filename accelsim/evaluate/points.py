@@ -27,6 +27,7 @@ from accelsim.graph.routing import Routing
 from accelsim.mapping.gpu.figures import COLUMNS
 from accelsim.spec.calibration import Conditions
 from accelsim.spec.chip import Chip
+from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
 
@@ -140,6 +141,7 @@ def price(
     fuse: bool,
     scales: str = "dynamic",
     conditions: Conditions | None = None,
+    overrides: tuple[tuple[str, Format], ...] = (),
 ) -> PricedPoints:
     """The points of one group, all at once; at most `CHUNK` of them keep the temporaries in the cache.
 
@@ -154,12 +156,15 @@ def price(
         fuse: as in `simulate`.
         scales: as in `simulate`.
         conditions: library, residency, clock and launch of a GPU's kernels.
+        overrides: formats of single tensors by name.
     """
     mine = {name: values[:, None] if np.ndim(values) else float(values) for name, values in columns.items()}
-    bits = {form.name: form.bits for form in reachable(chip, formats)}
+    bits = {form.name: form.bits for form in reachable(chip, formats, (form for _, form in overrides))}
     generate = mine["generate"] if model.generates else 0.0
     passes = scales if separate(chip) else None
-    work = Work(model, formats, mine["batch"], mine["prompt"], generate, logits, routing, fuse, passes)
+    work = Work(
+        model, formats, mine["batch"], mine["prompt"], generate, logits, routing, fuse, passes, overrides=overrides
+    )
     figures = {name: mine[name] for name in COLUMNS if name in mine}
     device = device_for(chip, bits, figures, conditions=conditions)
     weights, cache, held = _footprint(work, count)

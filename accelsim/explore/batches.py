@@ -239,6 +239,7 @@ def _together(points: Points, shared: Shared) -> Iterator[list[Outcome]]:
             fuse=request["fuse"],
             scales=request["scales"],
             conditions=conditions_of(request),
+            overrides=tuple((request["tensor_formats"] or {}).items()),
         )
     except Exception:  # noqa: BLE001 - one of them, which the slow way will tell
         yield from _one_by_one(points, shared)

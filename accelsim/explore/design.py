@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim import catalog
-from accelsim.errors import AccelsimError, RequestError
-from accelsim.explore import costs, expression, sampling
-from accelsim.explore.costs import ABSENT
-from accelsim.explore.targets import Target, applied, checked, chip_label, chip_of, si, target
+from accelsim.errors import AccelsimError, RequestError, UnknownNameError
+from accelsim.explore import expression, known, sampling
+from accelsim.explore.known import ABSENT
+from accelsim.explore.targets import TENSORS, Target, applied, checked, chip_label, chip_of, si, target, tensor_formats
 from accelsim.results import COLUMNS
 from accelsim.spec.chip import Chip
 from accelsim.spec.format import Format
@@ -73,7 +73,7 @@ class Design:
         excluded: points that constraints over inputs have excluded.
         repeated: points of the sample or grid that were there already.
         outputs: constraints that need results, by name.
-        costs: area and cost of every point, if the sweep names them (`accelsim.explore.costs`).
+        costs: area, cost and error of every point, if the sweep names them (`accelsim.explore.known`).
     """
 
     spec: SweepSpec
@@ -120,9 +120,8 @@ def expand(spec: SweepSpec, cube: sampling.Floats | None = None, *, trusted: boo
     _derive(design, names, targets, chips, models)
     order = list(names)
     design.columns.sort(key=lambda column: order.index(_key(column, names)))
-    if _named(spec) & set(costs.COSTS):
-        parts = ((column.target, column.values, column.codes) for column in design.columns)
-        design.costs = costs.of(parts, spec.fixed, design.count)
+    parts = ((column.target, column.values, column.codes) for column in design.columns)
+    design.costs = known.of(_named(spec), parts, spec.fixed, design.count)
     _constrain(design)
     return design
 
@@ -183,7 +182,7 @@ def check_expressions(spec: SweepSpec) -> None:
         for what, text in (("when", axis.when), ("derive", axis.derive)):
             if text is not None:
                 expression.check(text, [n for n in inputs if n != (axis.name or key)], f"{what} of axis {key}")
-    metrics = [*inputs, *COLUMNS["summary"], *costs.COSTS]
+    metrics = [*inputs, *COLUMNS["summary"], *known.KNOWN]
     for name, text in spec.derived.items():
         if name in metrics:
             raise RequestError(f"derived column {name}: there is a column of that name")
@@ -192,7 +191,8 @@ def check_expressions(spec: SweepSpec) -> None:
     for name, text in spec.constraints.items():
         expression.check(text, metrics, f"constraint {name}")
     for name in spec.objectives:
-        expression.check(name, metrics, "objective")
+        if name not in metrics:
+            raise UnknownNameError("column", name, metrics, "objective")
 
 
 def _drawn(
@@ -327,6 +327,8 @@ def _shown(to: Target, value: Any) -> Any:
         return value.name
     if to.kind == "request" and to.key == "model":
         return catalog.model(value).name
+    if to.kind == "request" and to.key == TENSORS and isinstance(value, Mapping):
+        return ",".join(f"{name}={form.name}" for name, form in tensor_formats({to: value}).items())
     return value if isinstance(value, str | int | float) or value is None else str(value)
 
 

@@ -43,6 +43,9 @@ _CALLS: Final[Mapping[str, tuple[Callable[..., Any], int]]] = {
 }
 """Function -> what computes it, and the least number of arguments; with 2, any number of them."""
 
+ALIASES: Final[Mapping[str, str]] = {"power_w": "average_power_w"}
+"""Short names of columns, where there is no column of that name."""
+
 ALLOWED: Final = (
     "allowed are numbers, names in quotes, columns, + - * / // % **, comparisons, and, or, not, "
     "min, max, log2, abs, ceil and floor"
@@ -72,7 +75,7 @@ def check(text: str, known: Iterable[str], where: str) -> frozenset[str]:
     """
     names, found = tuple(known), columns(text)
     for name in sorted(found):
-        if name not in names:
+        if name not in names and ALIASES.get(name) not in names:
             raise UnknownNameError("column", name, names, where, f"in {text!r}")
     return found
 
@@ -161,7 +164,8 @@ def _value(node: ast.expr, table: Mapping[str, Any]) -> Any:
         case ast.Constant(value=constant):
             return constant
         case ast.Name() | ast.Attribute():
-            return table[_dotted(node)]
+            name = _dotted(node)
+            return table[name if name in table else ALIASES.get(name, name)]
         case ast.BinOp(left=left, op=op, right=right):
             return _BINARY[type(op)](_number(_value(left, table)), _number(_value(right, table)))
         case ast.UnaryOp(op=ast.Not(), operand=operand):

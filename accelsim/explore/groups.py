@@ -14,11 +14,12 @@ import numpy.typing as npt
 from accelsim import catalog, simulation
 from accelsim.errors import AccelsimError, RequestError
 from accelsim.evaluate import offload
+from accelsim.evaluate.phases import Work
 from accelsim.evaluate.resolve import formats_of
 from accelsim.explore.content import digest, format_digest, model_digest, tables_of, written
-from accelsim.explore.costs import ABSENT
 from accelsim.explore.design import Column, Design
-from accelsim.explore.targets import FORMATS, chip_of, target
+from accelsim.explore.known import ABSENT
+from accelsim.explore.targets import FORMATS, TENSORS, changed_chip, chip_of, format_of, target, tensor_formats
 from accelsim.graph import routing
 from accelsim.graph.attention import Formats
 from accelsim.graph.routing import Routing
@@ -38,7 +39,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "batch": 1, "prompt": 2048, "generate": None, "seed": 0, "fidelity": "event", "convention": "corrected",
     "logits": "last", "routing": "uniform", "fuse": True, "streams": "one", "fold": True, "flash": None, "chips": 1,
     "host": None, "library": None, "residency": None, "clock": None, "launch": "graph", "scales": "dynamic",
-    "offload": "none",
+    "offload": "none", "tensor_formats": None,
     "weights": None, "activations": None, "kv_cache": None,
 }  # fmt: skip
 """What `simulate` takes where a sweep says nothing."""
@@ -129,8 +130,9 @@ class Group:
             "request": {
                 key: asdict(value) if isinstance(value, Routing | Residency) else value
                 for key, value in self.request.items()
-                if key not in ("host", "library", "offload")  # chip and tier hold what these name
+                if key not in ("host", "library", "offload", TENSORS)  # chip and tier hold what these name
             },
+            "tensors": [[name, format_digest(form)] for name, form in (self.request[TENSORS] or {}).items()],
             "tier": self.tier and {**asdict(self.tier), "host": ""},
         }
         cut = written(content).split(json.dumps(_MARK))
@@ -275,29 +277,24 @@ def _resolved(
     chosen: Mapping[Any, Any], per_point: list[Column], rows: npt.NDArray[np.intp], contents: Contents
 ) -> Group:
     keywords = {to.key: value for to, value in chosen.items() if to.kind == "request"}
-    changes = {kind: {to.path: value for to, value in chosen.items() if to.kind == kind} for kind in ("chip", "model")}
+    changes = {to.path: value for to, value in chosen.items() if to.kind == "model"}
     request = {key: keywords.get(key, default) for key, default in DEFAULTS.items() if key not in (*SIZES, *FORMATS)}
     if request["convention"] == "corrected":
         request["routing"] = routing.parse(request["routing"], request["seed"])
-    model = catalog.model(keywords["model"], changes["model"] or None)
-    chip = chip_of(keywords["chip"])
-    if changes["chip"]:
-        chip = chip.with_(changes["chip"])
+    model, chip = catalog.model(keywords["model"], changes or None), changed_chip(chosen)
     kept = tuple(name for name in request["offload"].split("+") if name != "none")
     tier = offload.tier(chip, kept, request["host"])
     if tier is None:
         chip = hosted(chip, request["host"])
     request |= {"host": catalog.chip(request["host"]) if tier else None, "offload": kept}
     _conditions(request, chip)
-    formats = {}
-    for name in FORMATS:
-        inner = {to.path: value for to, value in chosen.items() if to.kind == "format" and to.key == name}
-        given = keywords.get(name)
-        if inner and given is None:
-            raise RequestError(f"{', '.join(inner)} of {name}: name the format, {name} is not set")
-        formats[name] = catalog.format_(given, inner or None) if given is not None else None
+    formats = {name: format_of(chosen, name) for name in FORMATS}
+    request[TENSORS] = tensor_formats(chosen) or None
     corrected = request["convention"] == "corrected"
     resolved = formats_of(chip, *formats.values()) if corrected else None
+    if request[TENSORS] and resolved:  # built once here for its names: a tensor that is not there is told before a run
+        own = tuple(request[TENSORS].items())
+        Work(model, resolved, 1, 1, 0, "last", routing.Routing(), request["fuse"], overrides=own).prefill()
     sizes: dict[str, npt.NDArray[np.int64]] = {}
     default = DEFAULT_GENERATE if model.generates else 0
     for name in SIZES:

@@ -18,12 +18,14 @@ from accelsim.spec.model import Model
 from accelsim.spec.request import CONVENTIONS, FIDELITIES, LOGITS, SCALES, STREAMS
 from accelsim.spec.system import System
 
-Kind = Literal["request", "chip", "model", "format", "parameter"]
+Kind = Literal["request", "chip", "model", "format", "tensor", "parameter"]
 
 COUNTS: Final[Mapping[str, int]] = {"batch": 1, "prompt": 1, "generate": 0, "seed": 0}
 """Whole numbers of a request, and the least that each may be."""
 
 FORMATS: Final = ("weights", "activations", "kv_cache")
+TENSORS: Final = "tensor_formats"
+"""Formats of single tensors: a table, `name=format` with commas, "none"; or a key for each, after a dot."""
 OFFLOADS: Final = ("none", "weights", "kv_cache", "weights+kv_cache")
 """What a GPU may leave with its host."""
 
@@ -32,7 +34,7 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "clock": CLOCKS, "launch": LAUNCHES, "scales": SCALES, "offload": OFFLOADS,
 }  # fmt: skip
 _SWITCHES: Final = ("fuse", "fold", "flash")
-_OTHER: Final = ("routing", "host", "chips", "library", "residency")
+_OTHER: Final = ("routing", "host", "chips", "library", "residency", TENSORS)
 KEYWORDS: Final = ("model", "chip", *COUNTS, *FORMATS, *_CHOICES, *_SWITCHES, *_OTHER)
 """Keys of a request."""
 
@@ -47,7 +49,7 @@ class Target:
     Attributes:
         kind: what they change.
         key: the keyword of a request; of a format, which one; else empty.
-        path: dotted key within chip, model or format; empty if it is the whole.
+        path: dotted key within chip, model or format, or the name of a tensor; empty if it is the whole.
     """
 
     kind: Kind
@@ -78,6 +80,8 @@ def target(name: str) -> Target:
         return Target("model", "model", rest)
     if head in FORMATS:
         return Target("format", head, rest)
+    if head == TENSORS:
+        return Target("tensor", head, rest)
     return Target("chip", "chip", rest if head == "chip" else name)
 
 
@@ -95,6 +99,52 @@ def chip_of(value: Any) -> Chip:
         raise RequestError(f"a chip in a table needs `base`, the name of another, or a family: {', '.join(FAMILIES)}")
     found: Chip = read.validate(FAMILIES[family], table, origin=f"chip {table.get('name', '')}")
     return found
+
+
+def changed_chip(chosen: Mapping[Target, Any]) -> Chip:
+    """The chip of a design, with the figures that are its own."""
+    chip = chip_of(chosen[Target("request", "chip")])
+    changes = {to.path: value for to, value in chosen.items() if to.kind == "chip"}
+    return chip.with_(changes) if changes else chip
+
+
+def format_of(chosen: Mapping[Target, Any], name: str) -> Format | None:
+    """A format of a design, with the fields that are its own; None is the chip's native one.
+
+    Raises:
+        RequestError: fields of a format that is not named.
+    """
+    inner = {to.path: value for to, value in chosen.items() if to.kind == "format" and to.key == name}
+    given = chosen.get(Target("request", name))
+    if inner and given is None:
+        raise RequestError(f"{', '.join(inner)} of {name}: name the format, {name} is not set")
+    return catalog.format_(given, inner or None) if given is not None else None
+
+
+def tensor_formats(chosen: Mapping[Target, Any]) -> dict[str, Format]:
+    """Formats of single tensors of a design, by the name of the tensor.
+
+    Raises:
+        RequestError: a text that is no `name=format`.
+        UnknownNameError: no such format.
+    """
+    given = dict(_pairs(chosen.get(Target("request", TENSORS))))
+    given |= {to.path: value for to, value in chosen.items() if to.kind == "tensor"}
+    return {name: catalog.format_(form) for name, form in given.items()}
+
+
+def _pairs(given: Any) -> list[tuple[str, Any]]:
+    if given is None or given == "none":
+        return []
+    if isinstance(given, Mapping):
+        return _flat(given)
+    parts = [part.strip().partition("=") for part in given.split(",")] if isinstance(given, str) else []
+    if not parts or not all(name and equals and form for name, equals, form in parts):
+        raise RequestError(
+            f'{TENSORS} = {given!r}: expected a table such as {{ "down_proj.weight" = "mxfp4" }}, the same as text '
+            'with = and commas, or "none"'
+        )
+    return [(name, form) for name, _, form in parts]
 
 
 def chip_label(value: Any) -> str:
@@ -157,6 +207,8 @@ def _one(name: str, to: Target, value: Any, chips: Sequence[Chip], models: Seque
         _keyword(name, to.key, value)
     elif to.kind == "chip":
         _apply(name, value, [partial(_with, chip, to.path, value, found) for chip in chips], everywhere)
+    elif to.kind == "tensor":
+        _keyword(name, "weights", value)
     elif to.kind == "model":
         _apply(name, value, [partial(catalog.model, each.name, {to.path: value}) for each in models], everywhere)
     return found
@@ -204,6 +256,8 @@ def _keyword(name: str, key: str, value: Any) -> None:
             catalog.chip(value)
         elif key == "residency":
             Residency.parse(value)
+        elif key == TENSORS:
+            tensor_formats({Target("request", TENSORS): value})
         elif key == "library" and value not in libraries():
             raise UnknownNameError("library", str(value), libraries(), hint="all: accelsim list calibrations")
     except AccelsimError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from accelsim.spec.base import Bandwidth, Count, Name, Size
+from accelsim.spec.base import Area, Bandwidth, Count, Name, Size
 from accelsim.spec.figures import Figures
 
 
@@ -21,8 +21,6 @@ class Die(Figures):
         local_bytes: L1 and shared memory of one SM, all of it.
         links_bytes_per_s: links to other chips on the die, one direction, PCIe left out.
         pcie_lanes: of the host's link.
-        transistors: of the die, published.
-        area_m2: published.
     """
 
     process: Name
@@ -36,3 +34,15 @@ class Die(Figures):
     local_bytes: Size = Field(alias="local")
     links_bytes_per_s: Bandwidth | None = Field(default=None, alias="links")
     pcie_lanes: Count = 16
+
+
+class PublishedDie(Figures):
+    """A die whose area is known as a whole; its parts are not counted.
+
+    Attributes:
+        process: of the foundry, of `arch/processes`.
+        area_m2: published.
+    """
+
+    process: Name
+    area_m2: Area = Field(alias="area")

@@ -27,6 +27,7 @@ from accelsim.spec.base import (
     Time,
 )
 from accelsim.spec.device import Native
+from accelsim.spec.die import PublishedDie
 from accelsim.spec.figures import Figures
 
 Cycles = Annotated[int, Field(ge=0)]
@@ -232,6 +233,7 @@ class TspPart(Description):
     convert: tuple[TspConversion, ...] = ()
     power: TspPower
     energy: TspEnergy
+    die: PublishedDie | None = None
 
     @property
     def capacity_bytes(self) -> float:

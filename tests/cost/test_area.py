@@ -17,8 +17,8 @@ from accelsim.spec.device import GpuChip
 from accelsim.validation import area as validation
 
 WITH_DIE = [
-    name for name in catalog.names("arch") if getattr(catalog.chip(name), "die", None) is not None
-]  # fmt: skip
+    name for name in catalog.names("arch") if isinstance(chip := catalog.chip(name), GpuChip) and chip.die is not None
+]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_what_has_no_die_is_told():
     with pytest.raises(RequestError, match=r"mi300x: its description has no \[die\]"):
         areas.of("mi300x")
     with pytest.raises(RequestError, match=r"no \[die\]"):
-        areas.of("groq-tsp")
+        areas.of("ipu-mk2-8")
 
 
 def test_dies_and_yield_against_hand_calculation():
@@ -128,4 +128,13 @@ def test_memory_and_package():
 
 def test_no_process_is_dead():
     used = {chip.die.process for name in WITH_DIE if isinstance(chip := catalog.chip(name), GpuChip) and chip.die}
-    assert used | {"tsmc-n6"} == set(catalog.names("processes"))
+    assert used | {"tsmc-n6", catalog.chip("groq-tsp").die.process} == set(catalog.names("processes"))
+
+
+def test_a_system_costs_as_many_chips_as_it_has_and_a_published_die_is_its_area():
+    one = money.cost("groq-lpu-576")
+    assert one.area.total_m2 == pytest.approx(25e-3 * 29e-3)
+    assert one.parts_usd["memory"] == one.parts_usd["interposer"] == 0
+    assert one.parts_usd["die"] == pytest.approx(3984 / (one.dies_per_wafer * one.die_yield))
+    assert money.system_usd("groq-lpu-576") == pytest.approx(576 * money.cost("groq-tsp").total_usd)
+    assert money.system_usd("h100-sxm", 8) == pytest.approx(8 * money.cost("h100-sxm").total_usd)

@@ -1,41 +1,39 @@
-"""The experiment runs as its first lines say, and finds what they say it found."""
+"""The map of PIM against GPUs, at sizes that take seconds."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
-import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
+
+@pytest.fixture
+def experiment(load):
+    return load("pim_crossover")
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    out = tmp_path_factory.mktemp("crossover")
-    subprocess.run(
-        [sys.executable, ROOT / "sweeps" / "pim_crossover.py", "--out", out, "--batches", "1", "4", "16",
-         "--contexts", "1024", "8192"],
-        check=True, cwd=ROOT, capture_output=True, timeout=300,
-    )  # fmt: skip
-    assert (out / "pim_crossover-llama-2-7b-hbm-pim-64pch.png").stat().st_size > 10_000
-    return pd.read_csv(out / "pim_crossover-llama-2-7b-hbm-pim-64pch.csv").set_index(["batch", "context"])
+def test_units_win_at_batch_1_and_lose_the_weights_at_once_to_faster_memory(experiment, tmp_path):
+    store = tmp_path / "pim.sqlite"
+    found = experiment.frame(store, [1, 4], [1024])
+    plain, rival, newer = (experiment.gain(found, name).loc[1024] for name in experiment.RIVALS)
+    assert plain[1] == pytest.approx(2.61, rel=0.03)
+    assert 1 < plain[4] == pytest.approx(1.07, rel=0.03)
+    assert rival[1] == pytest.approx(1.43, rel=0.03)
+    assert newer.max() < 1
+    turns = experiment.lines(store, [1, 4], [1024])
+    assert not turns["plain HBM2"].answers[0].crossovers
+    (turn,) = turns["A100"].answers[0].crossovers
+    assert (turn.below.at, turn.below.best, turn.above.at, turn.above.best) == (1, "HBM-PIM", 2, "A100")
+    held = found.set_index(["batch", "context"])["stacks_hold_it"]
+    assert held[(1, 1024)].all()
+    made = experiment.picture(found, turns)
+    made.savefig(tmp_path / "made.png")
+    assert (tmp_path / "made.png").stat().st_size > 10_000
 
 
-def test_weights_leave_the_memory_as_the_batch_grows_and_the_cache_does_not(found):
-    assert found.loc[(1, 1024), "linear_on"] == "pim"
-    assert found.loc[(4, 1024), "linear_on"] == "host"
-    assert set(found["attention_on"]) == {"pim"}
-
-
-def test_a_longer_context_gains_more_where_attention_alone_is_in_the_memory(found):
-    for batch in (4, 16):
-        assert found.loc[(batch, 8192), "speedup"] > found.loc[(batch, 1024), "speedup"] > 1
-    assert found.loc[(16, 8192), "speedup"] > found.loc[(4, 8192), "speedup"]
-
-
-def test_what_the_real_stacks_do_not_hold_is_marked(found):
-    assert found.loc[(1, 1024), "fits"]
-    assert not found.loc[(16, 8192), "fits"]
+@pytest.mark.long
+def test_a_long_context_brings_them_back(experiment, tmp_path):
+    store = tmp_path / "pim.sqlite"
+    found = experiment.frame(store, [2, 8, 32], [8192])
+    assert experiment.gain(found, "A100").loc[8192].idxmax() == 32
+    assert not found.loc[found["batch"] > 2, "stacks_hold_it"].any()
+    (turn,) = experiment.lines(store, [2, 8, 32], [8192])["A100"].answers[0].crossovers
+    assert (turn.below.at, turn.above.at) == (17, 18)
