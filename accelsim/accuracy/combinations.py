@@ -8,7 +8,6 @@ from typing import Final
 
 from accelsim import catalog
 from accelsim.errors import RequestError
-from accelsim.execution.device_targets import unscaled
 from accelsim.spec.format import Format
 
 USUAL: Final = "bf16"
@@ -39,7 +38,7 @@ def combination(text: str) -> Combination:
         text: `mxfp4` or `mxfp4/mxfp8_e4m3` or `mxfp4/mxfp8_e4m3/fp8_e4m3`; what is left out is bf16.
 
     Raises:
-        RequestError: more than three parts, or an empty one; integers without a scale.
+        RequestError: more than three parts, or an empty one.
         UnknownNameError: no such format.
     """
     parts = text.strip().split("/")
@@ -47,7 +46,6 @@ def combination(text: str) -> Combination:
         raise RequestError(f"formats {text!r}: expected W, W/A or W/A/KV, such as mxfp4/mxfp8_e4m3/fp8_e4m3")
     found = [catalog.format_(part) for part in parts]
     found += [catalog.format_(USUAL)] * (3 - len(parts))
-    unscaled(tuple(found))
     return Combination(text.strip(), *found)
 
 

@@ -79,10 +79,15 @@ def reference(subject: Subject, executor: Executor, progress: Progress | None = 
         executor: of float64.
         progress: told of windows.
     """
+    made = np.concatenate([_next(logits) for logits in _logits(subject, executor, "float64", progress)])
+    return Reference(made.astype(np.float32), tensors_of(subject, executor), _nll(made, subject.windows))
+
+
+def tensors_of(subject: Subject, executor: Executor) -> dict[Key, Array]:
+    """What every operator writes for the first tokens."""
     tensors: dict[Key, Array] = {}
     executor.start(_first(subject), lambda op, layer, name, x: tensors.__setitem__((op, layer, name), np.array(x)))
-    made = np.concatenate([_next(logits) for logits in _logits(subject, executor, "float64", progress)])
-    return Reference(made.astype(np.float32), tensors, _nll(made, subject.windows))
+    return tensors
 
 
 def measure(
@@ -102,8 +107,10 @@ def measure(
 
     def compare(op: str, layer: int | None, tensor: str, x: Array) -> None:
         want = truth.tensors.get((op, layer, tensor))
-        if want is None:  # a pass that quantises writes its input once more, under a longer name
-            want = latest[tensor.rpartition(".")[0]]
+        if want is None:  # a narrow copy, of what this operator or one before it writes, under a longer name
+            plain = tensor.rpartition(".")[0]
+            want = truth.tensors.get((op, layer, plain), latest.get(plain))
+            assert want is not None
         latest[tensor] = want
         noise[op, layer, tensor] = sqnr_db(want, x)
 

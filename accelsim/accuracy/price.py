@@ -32,7 +32,7 @@ class Price:
 
 def price(
     model: Model, on: Any, formats: Combination, own: Mapping[str, Format] | None = None, *, prompt: int = PROMPT,
-    generate: int = GENERATE,
+    generate: int = GENERATE, scales: str = "dynamic",
 ) -> Price:  # fmt: skip
     """The price of one combination at batch 1.
 
@@ -43,10 +43,11 @@ def price(
         own: of single tensors.
         prompt: tokens that are there.
         generate: tokens that are made.
+        scales: of activations on GPUs, "dynamic" or "static".
     """
     run = simulate(
         model, on, prompt=prompt, generate=generate, weights=formats.weights, activations=formats.activations,
-        kv_cache=formats.kv_cache, tensor_formats=own,
+        kv_cache=formats.kv_cache, tensor_formats=own, scales=scales,
     )  # fmt: skip
     if run.infeasible is not None:
         return Price(float("nan"), float("nan"), run.infeasible.reason)

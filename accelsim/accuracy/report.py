@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from accelsim.accuracy.measure import Measured
 from accelsim.accuracy.price import Price
 from accelsim.errors import RequestError
+from accelsim.quantization.methods import NEAREST
 from accelsim.results.export import json_ready, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 _SUFFIXES: Final = (".json", ".csv")
 
 
@@ -35,6 +36,8 @@ class Row:
         price: its cost, None where no chip is named.
         problem: why it was not executed.
         assigned: formats of operators, where each has its own.
+        method: of quantisation.
+        note: what the method chose, by which text, and what of it is executed and not priced.
     """
 
     chip: str
@@ -45,6 +48,13 @@ class Row:
     price: Price | None
     problem: str = ""
     assigned: tuple[tuple[str, str], ...] = ()
+    method: str = NEAREST
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The combination, and the method where it is not rounding to nearest."""
+        return self.name if self.method == NEAREST else f"{self.name}, {self.method}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Accuracy:
         window: tokens of a window.
         text: where the tokens come from.
         reference_nll: of float64 in nats.
-        rows: one per chip and combination.
+        rows: one per chip, combination and method.
     """
 
     model: str
@@ -79,7 +89,7 @@ class Accuracy:
 
     @cached_property
     def formats(self) -> pd.DataFrame:
-        """A row per chip and combination; perplexity is left out where weights are synthetic."""
+        """A row per chip, combination and method; perplexity is left out where weights are synthetic."""
         import pandas as pd
 
         return pd.DataFrame([self._line(row) for row in self.rows])
@@ -93,6 +103,7 @@ class Accuracy:
             {
                 "chip": row.chip,
                 "formats": row.name,
+                "method": row.method,
                 "operator": op,
                 "layer": -1 if layer is None else layer,
                 "tensor": tensor,
@@ -102,7 +113,7 @@ class Accuracy:
             if row.measured
             for (op, layer, tensor), db in row.measured.sqnr_db.items()
         ]
-        return pd.DataFrame(lines, columns=["chip", "formats", "operator", "layer", "tensor", "sqnr_db"])
+        return pd.DataFrame(lines, columns=["chip", "formats", "method", "operator", "layer", "tensor", "sqnr_db"])
 
     def worst(self, row: Row, count: int = 3) -> list[tuple[str, float]]:
         """The noisiest tensors of a combination that a layer's operator writes: name and decibels."""
@@ -112,7 +123,7 @@ class Accuracy:
 
     def _line(self, row: Row) -> dict[str, Any]:
         made: dict[str, Any] = {"chip": row.chip} if self.chips else {}
-        made |= {"formats": row.name, "bits_per_weight": row.bits_per_weight}
+        made |= {"formats": row.name, "method": row.method, "bits_per_weight": row.bits_per_weight}
         found, nan = row.measured, float("nan")
         if not self.synthetic:
             made |= {
@@ -129,7 +140,7 @@ class Accuracy:
         if self.chips:
             cost = row.price or Price(nan, nan)
             made |= {"time_per_token_s": cost.time_s, "energy_per_token_j": cost.energy_j}
-        return {**made, "problem": row.problem or (row.price.infeasible if row.price else "")}
+        return {**made, "problem": row.problem or (row.price.infeasible if row.price else ""), "note": row.note}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any, Final
@@ -11,17 +11,20 @@ from accelsim import catalog
 from accelsim.accuracy.assignment import assigned, bits_per_weight, everything, products
 from accelsim.accuracy.combinations import Combination, combinations
 from accelsim.accuracy.keeping import Kept, digest, key
-from accelsim.accuracy.measure import Measured, Progress, Reference, measure, reference
+from accelsim.accuracy.measure import Measured, Progress, Reference, measure, reference, tensors_of
 from accelsim.accuracy.price import kv_bytes_per_token, price
 from accelsim.accuracy.report import Accuracy, Row
 from accelsim.accuracy.search import Assignment, Chosen
 from accelsim.accuracy.search import search as find
 from accelsim.accuracy.subject import SHIPPED, Subject, subject
+from accelsim.accuracy.ways import CALIBRATION_TOKENS, Way, Ways
 from accelsim.errors import AccelsimError, RequestError
-from accelsim.execution.executor import Executor
+from accelsim.execution.executor import DYNAMIC, STATIC, Executor
 from accelsim.execution.plan import NumericsPlan
 from accelsim.execution.run import executor
-from accelsim.execution.weights import Weights
+from accelsim.quantization.method import Asked, Method
+from accelsim.quantization.methods import METHODS, NEAREST
+from accelsim.quantization.methods import method as find_method
 from accelsim.spec.format import Format
 from accelsim.spec.model import Model
 
@@ -38,8 +41,8 @@ def accuracy(
     model: str | PathLike[str], formats: str | Sequence[str], *, on: Any = None, numerics: str | None = None,
     price_as: str | PathLike[str] | None = None, weights: str | PathLike[str] | None = None,
     tokens: str | PathLike[str] | None = None, limit: int = 4096, window: int | None = None, seed: int = 0,
-    all_layers: bool = False, search: float | None = None, resume: str | PathLike[str] | None = None,
-    progress: Progress | None = None,
+    all_layers: bool = False, method: str | Sequence[str] = NEAREST, scales: str = DYNAMIC,
+    search: float | None = None, resume: str | PathLike[str] | None = None, progress: Progress | None = None,
 ) -> Accuracy:  # fmt: skip
     """Execute a model in some formats, and price them.
 
@@ -59,6 +62,10 @@ def accuracy(
         window: tokens of a window.
         seed: of what is drawn.
         all_layers: embedding, norms, router and lm_head in the format of the weights, too.
+        method: of quantisation, one or several: a row for each and each combination. See
+            `accelsim.quantization.methods`; what they choose by text they choose by `CALIBRATION_TOKENS` tokens that
+            are not judged: the calibration text of the shipped models, else tokens behind those that are judged.
+        scales: of activations: "dynamic", or "static" ones of whole tensors, found on the same text.
         search: an error budget in nats of divergence per token. One more row for each chip and combination of
             activations and KV cache assigns one of the formats of weights to every operator, with the least energy
             within the budget on `SEARCH_TOKENS` other tokens; its error is that of executing it on the rows' text.
@@ -68,18 +75,32 @@ def accuracy(
     Raises:
         AccelsimError: a name, file or number that is not allowed.
     """
-    asked = combinations(formats)
-    chips = _chips(on)
+    asked, methods, chips = combinations(formats), _methods(method), _chips(on)
+    if search is not None and methods != [METHODS[NEAREST]]:
+        raise RequestError("search assigns formats that are rounded to nearest: leave method out")
     judged = subject(model, weights=weights, tokens=tokens, limit=limit, window=window, seed=seed)
     priced = catalog.model(price_as or (PRICE_AS if judged.name in SHIPPED else judged.model))
-    bench = Bench(judged, priced, numerics, all_layers=all_layers, kept=Kept(resume, digest(judged)), progress=progress)
-    rows = [bench.row(chip, each) for chip in chips for each in asked]
+
+    def calibration() -> Subject:
+        most = max(CALIBRATION_TOKENS, judged.windows.shape[1])
+        return subject(
+            model, weights=weights, tokens=tokens, limit=most, window=window, seed=seed, skip=judged.windows.size
+        )
+
+    bench = Bench(
+        judged, priced, numerics, all_layers=all_layers, kept=Kept(resume, digest(judged)), progress=progress,
+        calibration=calibration, scales=scales,
+    )  # fmt: skip
+    made = [[bench.row(chip, each, way=way) for chip in chips] for each in asked for way in methods]
+    rows = [each[at] for at in range(len(chips)) for each in made]
     if search is not None:
         other = subject(
             model, weights=weights, tokens=tokens, limit=max(SEARCH_TOKENS, judged.windows.shape[1]), window=window,
             seed=seed, skip=judged.windows.size,
         )  # fmt: skip
-        trial = Bench(other, priced, numerics, all_layers=all_layers, progress=progress)
+        trial = Bench(
+            other, priced, numerics, all_layers=all_layers, progress=progress, calibration=calibration, scales=scales
+        )
         rows += [_searched(bench, trial, chip, group, search) for chip in chips for group in _alike(asked)]
     return Accuracy(
         judged.name, priced.name if on is not None else "",
@@ -148,6 +169,15 @@ def assign(
     return find(len(names), len(group), budget, error, energy), names
 
 
+def _methods(given: str | Sequence[str]) -> list[Method]:
+    """Methods by name, from a list or from text with commas; each once."""
+    names = given.split(",") if isinstance(given, str) else list(given)
+    made = [find_method(name.strip()) for name in dict.fromkeys(names) if name.strip()]
+    if not made:
+        raise RequestError(f"method: none is named; there are {', '.join(METHODS)}")
+    return made
+
+
 def _chips(on: Any) -> list[Any]:
     """One chip or several; [None] for none."""
     found = list(on) if isinstance(on, list | tuple) else [on]
@@ -167,16 +197,19 @@ class Bench:
         all_layers: embedding, norms, router and lm_head in the format of the weights, too.
         kept: finished combinations.
         progress: told of windows.
+        calibration: model and windows that methods and static scales are chosen by.
+        scales: of activations, "dynamic" or "static".
     """
 
     def __init__(
         self, judged: Subject, priced: Model, numerics: str | None = None, *, all_layers: bool = False,
-        kept: Kept | None = None, progress: Progress | None = None,
+        kept: Kept | None = None, progress: Progress | None = None, calibration: Callable[[], Subject] | None = None,
+        scales: str = DYNAMIC,
     ) -> None:  # fmt: skip
         self.judged, self.priced = judged, priced
-        self._numerics, self._all, self._progress = numerics, all_layers, progress
+        self._numerics, self._all, self._progress, self._scales = numerics, all_layers, progress, scales
         self._kept = kept or Kept(None, "")
-        self._held = Weights(judged.model, judged.weights)
+        self._ways = Ways(judged, calibration)
         self._truth: Reference | None = None
 
     @property
@@ -184,42 +217,76 @@ class Bench:
         """Of float64, in nats."""
         return float(self._truth.nll.mean()) if self._truth is not None else self._kept.nll
 
-    def row(self, chip: Any, each: Combination, chosen: Mapping[str, Format] | None = None) -> Row:
-        """One combination on one chip, executed and priced.
+    def row(
+        self, chip: Any, each: Combination, chosen: Mapping[str, Format] | None = None,
+        way: Method = METHODS[NEAREST],
+    ) -> Row:  # fmt: skip
+        """One combination on one chip by one method, executed and priced.
 
         Args:
             chip: None takes the arithmetic of `numerics`, and no price.
             each: formats.
             chosen: formats of the weights of some operators, by name.
+            way: the method.
         """
-        own = self._own(self.judged.model, each, chosen)
-        made = executor(
-            self.judged.model, self._held, on=chip, numerics=self._numerics, weights_format=each.weights,
-            activations_format=each.activations, kv_cache_format=each.kv_cache, overrides=own, as_decode=True,
-        )  # fmt: skip
-        own, problem, found = dict(made.overrides), "", None
-        told = key(each.name, None if chip is None else catalog.chip(chip), self._numerics, sorted(own.items()))
+        name = "" if chip is None else catalog.chip(chip).name
+        try:
+            found = self._ways.find(each, way)
+            made = self._executor(chip, found, chosen)
+        except RequestError as error:
+            if way is METHODS[NEAREST]:
+                raise
+            # a method that does not serve these formats, this model or this chip is a result
+            bits, kept = each.weights.bits_per_element, kv_bytes_per_token(self.priced, each)
+            return Row(name, each.name, bits, kept, None, None, str(error), method=way.name)
+        formats, own, problem, measured = found.formats, dict(made.overrides), "", None
+        told = self._key(chip, found, own)
         if isinstance(made.plan, NumericsPlan):
             try:
-                found = self._kept.get(told) or self._measured(told, each.name, made)
+                measured = self._kept.get(told) or self._measured(told, found, made)
             except AccelsimError as error:  # out of range: a result of this format, not of the run
                 problem = str(error)
         else:
             problem = made.plan.reason
-        cost = None if chip is None else price(self.priced, chip, each, self._priced(made, each, chosen))
+        note = found.note
+        if self._scales == STATIC:
+            note = "; ".join(part for part in (note, f"static scales of {self._ways.calibrated_on()}") if part)
+        cost = None
+        if chip is not None:
+            cost = price(self.priced, chip, formats, self._priced(made, formats, chosen), scales=self._scales)
         return Row(
-            "" if chip is None else catalog.chip(chip).name, each.name,
-            bits_per_weight(self.judged.model, each, own), kv_bytes_per_token(self.priced, each), found, cost, problem,
-            tuple((name, form.name) for name, form in (chosen or {}).items()),
+            name, each.name, bits_per_weight(self.judged.model, formats, own),
+            kv_bytes_per_token(self.priced, formats), measured, cost, problem,
+            tuple((name, form.name) for name, form in (chosen or {}).items()), way.name, note,
         )  # fmt: skip
 
-    def _measured(self, told: str, name: str, made: Executor) -> Measured:
+    def _executor(self, chip: Any, found: Way, chosen: Mapping[str, Format] | None) -> Executor:
+        formats = found.formats
+        return executor(
+            self.judged.model, found.weights, on=chip, numerics=self._numerics, weights_format=formats.weights,
+            activations_format=formats.activations, kv_cache_format=formats.kv_cache,
+            overrides=self._own(self.judged.model, formats, chosen), as_decode=True, scales=self._scales,
+            outliers_from=found.outliers_from, token_groups=found.token_groups,
+        )  # fmt: skip
+
+    def _key(self, chip: Any, found: Way, own: Mapping[str, Format]) -> str:
+        text = self._ways.calibrated_on() if found.method.calibrated or self._scales == STATIC else ""
+        more = (sorted(own.items()), found.method, self._scales, text)
+        return key(found.formats.name, None if chip is None else catalog.chip(chip), self._numerics, *more)
+
+    def _measured(self, told: str, found: Way, made: Executor) -> Measured:
+        if self._scales == STATIC and self._ways.text is not None:
+            made.calibrate(self._ways.text.windows)
         if self._truth is None:
-            exact = executor(self.judged.model, self._held, numerics=REFERENCE)
+            exact = executor(self.judged.model, self._ways.plain, numerics=REFERENCE)
             self._truth = reference(self.judged, exact, self._progress)
-        found = measure(self.judged, made, self._truth, name, self._progress)
-        self._kept.put(told, found, self._truth)
-        return found
+        truth = self._truth
+        if found.function is not None:
+            exact = executor(self.judged.model, found.function, numerics=REFERENCE)
+            truth = replace(truth, tensors=tensors_of(self.judged, exact))
+        measured = measure(self.judged, made, truth, found.formats.name, self._progress)
+        self._kept.put(told, measured, truth)
+        return measured
 
     def _own(self, model: Model, each: Combination, chosen: Mapping[str, Format] | None) -> dict[str, Format]:
         made = dict(everything(model, each)) if self._all else {}
@@ -235,17 +302,20 @@ class Bench:
 
 
 def plan_for(
-    model: Model, formats: Combination, *, on: Any = None, numerics: str | None = None, all_layers: bool = False
-) -> NumericsPlan:
+    model: Model, formats: Combination, *, on: Any = None, numerics: str | None = None, all_layers: bool = False,
+    method: str = NEAREST, scales: str = DYNAMIC,
+) -> NumericsPlan:  # fmt: skip
     """The plan that a combination is executed with, for `--explain`.
 
     Raises:
-        RequestError: the chip has no way to compute in these formats.
+        RequestError: the chip has no way to compute in these formats, or the method does not serve them.
     """
+    serving = find_method(method).serves(Asked(formats.weights, formats.activations, formats.kv_cache))
     made = executor(
-        model, {}, on=on, numerics=numerics, weights_format=formats.weights,
-        activations_format=formats.activations, kv_cache_format=formats.kv_cache,
-        overrides=everything(model, formats) if all_layers else None,
+        model, {}, on=on, numerics=numerics, weights_format=serving.formats.weights,
+        activations_format=serving.formats.activations, kv_cache_format=serving.formats.kv_cache,
+        overrides=everything(model, formats) if all_layers else None, scales=scales,
+        outliers_from=serving.outliers_from, token_groups=serving.token_groups,
     )  # fmt: skip
     if not isinstance(made.plan, NumericsPlan):
         raise RequestError(made.plan.reason)

@@ -51,6 +51,15 @@ def accuracy(
         bool, typer.Option("--all-layers", help="Embedding, norms, router and lm_head in the format of the weights.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print the plan of the first formats, and stop.")] = False,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", metavar="NAME[,NAME]", help="rtn, clip, smooth, gptq, awq, rotate, kivi, ant, olive, split."
+        ),
+    ] = "rtn",
+    scales: Annotated[
+        str, typer.Option(metavar="dynamic|static", help="Of activations: found at run time, or by calibration text.")
+    ] = "dynamic",
     search: Annotated[
         float | None,
         typer.Option(metavar="NATS", help="Assign formats to operators within this divergence.", show_default=False),
@@ -69,7 +78,7 @@ def accuracy(
             f"--plot-kind {plot_kind}: allowed are {', '.join(PICTURES)}{did_you_mean(plot_kind, PICTURES)}"
         )
     if explain:
-        _explain(model, formats, on[0] if on else None, numerics, all_layers)
+        _explain(model, formats, on[0] if on else None, numerics, all_layers, method, scales)
         return
     from accelsim.accuracy.run import accuracy as measured
     from accelsim.cli.progress import progress
@@ -77,12 +86,12 @@ def accuracy(
     with progress() as told:
         found = measured(
             model, formats, on=on or None, numerics=numerics, price_as=price_as, weights=weights, tokens=tokens,
-            limit=limit, window=window, seed=seed, all_layers=all_layers, search=search,
-            resume=resume, progress=told,
+            limit=limit, window=window, seed=seed, all_layers=all_layers, method=method,
+            scales=scales, search=search, resume=resume, progress=told,
         )  # fmt: skip
     for row in found.rows:
         for text in row.measured.warnings if row.measured else ():
-            say(f"warning: {row.name}: {text}")
+            say(f"warning: {row.label}: {text}")
     if as_json:
         document = found.to_dict()
         print_json("accuracy", document, version=document.pop("schema"))
@@ -102,6 +111,8 @@ def accuracy(
 
 def _lines(found: Accuracy) -> list[str]:
     """The table, and what stands behind it."""
+    from accelsim.quantization.methods import NEAREST
+
     chips = ", ".join(found.chips)
     where = f"the arithmetic of {chips}" if chips else f"numerics {found.numerics}"
     head = f"error: {found.model}, {where}; {found.predicted:,} tokens predicted, windows of {found.window}"
@@ -113,17 +124,19 @@ def _lines(found: Accuracy) -> list[str]:
     else:
         nll = found.reference_nll
         lines.append(f"float64: perplexity {math.exp(nll):.4f}, {nll / math.log(2):.4f} {found.bits}")
-    several = len(found.chips) > 1
+    several, methods = len(found.chips) > 1, any(row.method != NEAREST for row in found.rows)
     header = [
         *(["chip"] if several else []),
         "formats",
+        *(["method"] if methods else []),
         "bits/weight",
         *([] if found.synthetic else ["perplexity", "nll - fp64"]),
     ]
     header += ["KL, nats", "top-1", "SQNR, dB", "KV/token", *(["time/token", "energy/token"] if chips else [])]
     rows, notes = [header], []
     for row, line in zip(found.rows, found.formats.to_dict("records"), strict=True):
-        cells = [*([row.chip] if several else []), row.name, f"{row.bits_per_weight:.2f}"]
+        cells = [*([row.chip] if several else []), row.name, *([row.method] if methods else [])]
+        cells.append(f"{row.bits_per_weight:.2f}")
         if not found.synthetic:
             difference = f"{line['nll_minus_fp64']:+.4f} ± {line['standard_error']:.4f}"
             cells += [f"{line['perplexity']:.4f}", difference]
@@ -134,7 +147,7 @@ def _lines(found: Accuracy) -> list[str]:
         if chips:
             cells += [_figure(line["time_per_token_s"], "s"), _figure(line["energy_per_token_j"], "J")]
         rows.append(["-" if "nan" in cell else cell for cell in cells])
-        called = f"{row.name}, {row.chip}" if several else row.name
+        called = f"{row.label}, {row.chip}" if several else row.label
         if line["problem"]:
             notes.append(f"  {called}: {line['problem']}")
         elif row.measured:
@@ -142,20 +155,26 @@ def _lines(found: Accuracy) -> list[str]:
                 notes.append(f"  {called}: " + ", ".join(f"{op} {form}" for op, form in row.assigned))
             worst = ", ".join(f"{name} {db:.1f} dB" for name, db in found.worst(row))
             notes.append(f"  {called}: {worst}")
-    return [*lines, "", *columns(rows, right=range(1 + several, len(header))), "", "noisiest operators", *notes]
+    said = list(dict.fromkeys(f"  {row.label}: {row.note}" for row in found.rows if row.note))
+    chosen = ["", "methods", *said] if said else []
+    table = columns(rows, right=range(1 + several + methods, len(header)))
+    return [*lines, "", *table, *chosen, "", "noisiest operators", *notes]
 
 
 def _figure(value: float, unit: str) -> str:
     return "-" if math.isnan(value) else show(value, unit)
 
 
-def _explain(model: str, formats: str, on: str | None, numerics: str | None, all_layers: bool) -> None:
+def _explain(
+    model: str, formats: str, on: str | None, numerics: str | None, all_layers: bool, method: str, scales: str
+) -> None:
     from accelsim.accuracy.combinations import combinations
     from accelsim.accuracy.run import plan_for
     from accelsim.accuracy.subject import shape_of
 
     first = combinations(formats)[0]
-    plan = plan_for(shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers)
+    name = method.partition(",")[0].strip()
+    plan = plan_for(shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers, method=name, scales=scales)
     typer.echo("\n".join(_plan_lines(plan, first.name)))
 
 

@@ -7,15 +7,16 @@ does not see take no part, and a tile of which it sees nothing is skipped for it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
+from accelsim.execution.integers import adds_integers
 from accelsim.execution.lanes import Lanes
-from accelsim.execution.matrix import multiply, prepare
+from accelsim.execution.matrix import multiply, prepare, weighted
 from accelsim.execution.plan import Unit
 from accelsim.execution.stored import Stored, store
 from accelsim.numerics.accumulator import Rounded
@@ -56,6 +57,14 @@ class Heads:
                 part = slice(h * group, (h + 1) * group)
                 yield b, part, self.query[b, :, part].reshape(-1, width), tuple(x[b, :, h] for x in cached)
 
+    def in_groups(self, length: int) -> Iterator[tuple[Heads, tuple[int, int]]]:
+        """Queries of each group of tokens, with the positions before the group and up to its last query."""
+        end = self.past + self.query.shape[1]
+        for start in range(self.past - self.past % length, end, length):
+            first, stop = max(start, self.past), min(start + length, end)
+            query = self.query[:, first - self.past : stop - self.past]
+            yield replace(self, query=query, past=first), (start, stop)
+
 
 def padded(unit: Unit, *arrays: Array) -> tuple[Array, ...]:
     """Zeros behind the keys of [..., keys] and [keys, ...] up to the width of an adder tree, whose inputs they fill.
@@ -95,7 +104,7 @@ def contexts(heads: Heads, weights: Array, values: Array, unit: Unit, lanes: Lan
     for b, part, _, (v,) in heads.groups(values):
         p = weights[b, part].transpose(1, 0, 2).reshape(-1, keys)
         p, v = padded(unit, p, v)
-        found = multiply(prepare(Stored(p), unit, -1), prepare(Stored(v), unit, -2), unit)
+        found = multiply(*weighted(p, v, unit), unit)
         made[b, :, part] = lanes.round(found).reshape(queries, -1, v.shape[1])
     return made
 
@@ -162,9 +171,10 @@ def _online(q: Array, cached: tuple[Array, Array], seen: NDArray[np.bool_], scal
         kept = lanes.exp(lanes.subtract(before, after))
         total[rows] = lanes.add(lanes.multiply(total[rows], kept), lanes.sum(p))
         highest[rows] = after
-        p = store(p, how.rounded, "attention, P").values
+        if not adds_integers(unit):  # there it is rounded with the scales of V in it
+            p = store(p, how.rounded, "attention, P").values
         start = None if not at or not np.isfinite(before).any() else lanes.multiply(made[rows], kept[:, None])
         p, here_v = padded(unit, p, v[at : at + step])
-        found = multiply(prepare(Stored(p), unit, -1), prepare(Stored(here_v), unit, -2), unit, start)
+        found = multiply(*weighted(p, here_v, unit), unit, start)
         made[rows] = lanes.round(found)
     return lanes.divide(made, total[:, None])

@@ -6,7 +6,7 @@ is what is priced.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Final
 
@@ -25,13 +25,13 @@ from accelsim.numerics.accumulator import AnyAccumulator, accumulator
 from accelsim.spec.aim import AimPart
 from accelsim.spec.chip import Chip
 from accelsim.spec.device import GpuChip
-from accelsim.spec.format import Format
 from accelsim.spec.fpga import FpgaPart
 from accelsim.spec.hbm_pim import HbmPimPart
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuPart
 from accelsim.spec.system import System
 from accelsim.spec.tsp import TspPart
+from accelsim.spec.upmem import UpmemPart
 from accelsim.timing.gpu.decode import STEP
 
 BESIDE: Final = "on the vector unit, beside the main loop"
@@ -197,44 +197,32 @@ class Memory:
         return 0
 
 
-def device_target(chip: Chip, *, as_decode: bool = False) -> Device | Memory:
+def device_target(chip: Chip, *, weights: str | None = None, as_decode: bool = False) -> Device | Memory:
     """The arithmetic of a chip or system.
 
     Args:
         chip: by record.
+        weights: their format, in which units compute whose arithmetic is software.
         as_decode: prefill, too, in the arithmetic of decode, where they differ.
 
     Raises:
-        RequestError: a chip that no model runs on, or memories whose arithmetic is software.
+        RequestError: a chip that no model runs on.
     """
     part = described(chip)
     if isinstance(chip, System):
         memory = catalog.part(chip)
-        name = _PIM.get(type(memory))
-        if name is None:
-            raise RequestError(
-                f"{chip.name}: arithmetic on {chip.part} is software, so that its sums are its program's; name an "
-                "accumulator with numerics= instead"
-            )
         assert isinstance(part, GpuChip)
-        units = kernel_device(chip, memory).native
-        return Memory(
-            chip.name, Device(chip.name, part), units, accumulator(name), chip.memory == "replaces", as_decode
-        )
+        units = kernel_device(chip, memory, weights).native
+        how = _software(units) if isinstance(memory, UpmemPart) else accumulator(_PIM[type(memory)])
+        return Memory(chip.name, Device(chip.name, part), units, how, chip.memory == "replaces", as_decode)
     if not isinstance(part, GpuChip | IpuPart | TspPart | FpgaPart):
         raise RequestError(f"{chip.name}: models are executed on chips that models run on; see `accelsim list arch`")
     return Device(chip.name, part)
 
 
-def unscaled(formats: tuple[Format, ...]) -> None:
-    """Refuse integers without a scale, which hold whole numbers only.
-
-    Raises:
-        RequestError: with the formats to name in their place.
-    """
-    for form in formats:
-        if type(form).__name__ == "IntegerFormat":
-            raise RequestError(
-                f"{form.name} has no scale and holds whole numbers only: name {form.name}_channel, {form.name}_g128 "
-                "or another format with scales; times and bytes are those of the element"
-            )
+def _software(units: str) -> AnyAccumulator:
+    """Sums of a program: of integers exact in any order, of floats in increasing k."""
+    if units.startswith("int"):
+        return accumulator("int32")
+    said = "software: products and sums rounded one by one; that a row is added in increasing k is assumed"
+    return replace(accumulator(units), source=said, status="assumed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from accelsim.evaluate.phases import Work
 from accelsim.execution import walk
 from accelsim.execution.cache import KvCache
+from accelsim.execution.changes import in_token_groups, with_outliers
 from accelsim.execution.plan import NumericsPlan, Target, plan_of
 from accelsim.execution.rules import Pass
+from accelsim.execution.static import StaticScales
 from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Graph, Role
@@ -24,6 +26,15 @@ from accelsim.spec.model import Model
 
 Array = NDArray[Any]
 Tokens = NDArray[np.int64]
+
+DYNAMIC: Final = "dynamic"
+"""Scales of activations are found when they are quantised."""
+
+STATIC: Final = "static"
+"""Scales of activations are those of calibration text."""
+
+CALIBRATION_CHUNK: Final = 1024
+"""Tokens of calibration text that run together."""
 
 _FIRST: Final = 1
 """Step of decode that follows the prompt."""
@@ -39,7 +50,10 @@ class Setting:
         overrides: storage formats of single tensors; see `accelsim.graph.overrides`.
         fuse: merged projections, fused attention and element-wise chains, as `accelsim.simulate` has them.
         scales: "dynamic" has passes of their own that quantise what products take, as `accelsim.simulate` prices
-            them on GPUs; None leaves activations narrow between operators, too.
+            them on GPUs; with "static" ones, which `Executor.calibrate` finds, operators write what products take;
+            None leaves activations narrow between operators, too.
+        outliers_from: columns of inputs that are multiplied apart have a magnitude from here on; None for none.
+        token_groups: keys and values are quantised in groups of tokens.
     """
 
     formats: Formats
@@ -47,6 +61,8 @@ class Setting:
     overrides: tuple[tuple[str, Format], ...] = ()
     fuse: bool = True
     scales: str | None = None
+    outliers_from: float | None = None
+    token_groups: bool = False
 
 
 class Executor:
@@ -64,9 +80,17 @@ class Executor:
 
     def __init__(self, model: Model, weights: Weights, setting: Setting, target: Target) -> None:
         self.model, self._weights, self._setting = model, weights, setting
-        found = plan_of((self.prefill_graph(1, 2), self.decode_graph(1, 2)), target, setting.unrounded)
+        graphs = (self.prefill_graph(1, 2), self.decode_graph(1, 2))
+        found = plan_of(graphs, target, setting.unrounded)
+        if isinstance(found, NumericsPlan) and setting.token_groups:
+            found = in_token_groups(found)
+        if isinstance(found, NumericsPlan) and setting.outliers_from is not None:
+            found = with_outliers(found, graphs, target, setting.outliers_from)
+        if isinstance(found, NumericsPlan) and setting.scales == STATIC:
+            found = replace(found, static=True)
         self.plan: NumericsPlan | Infeasible = found
         self.clipped: dict[tuple[str, str], tuple[int, int]] = {}
+        self._scales: StaticScales | None = None
 
     @property
     def overrides(self) -> Mapping[str, Format]:
@@ -82,6 +106,15 @@ class Executor:
             for (operator, tensor), (count, of) in self.clipped.items()
         ]
         return (*self.plan.warnings, *clipped)
+
+    def calibrate(self, tokens: Tokens) -> None:
+        """Find static scales: the largest magnitude of every activation on [windows, positions] of text."""
+        found = self._scales = StaticScales()
+        step = max(1, CALIBRATION_CHUNK // tokens.shape[1])
+        for at in range(0, len(tokens), step):
+            self.start(tokens[at : at + step])
+        found.learns = False
+        self.clipped.clear()
 
     def prefill_graph(self, batch: int, prompt: int) -> Graph:
         """The graph that is priced for a prompt."""
@@ -116,7 +149,7 @@ class Executor:
 
     def _run(self, graph: Graph, tokens: Tokens, state: State, observe: walk.Observer | None) -> tuple[Array, State]:
         assert isinstance(self.plan, NumericsPlan)
-        at = Pass(self.model, self._weights, state.cache, tokens, state.past, clipped=self.clipped)
+        at = Pass(self.model, self._weights, state.cache, tokens, state.past, clipped=self.clipped, scales=self._scales)
         logits = walk.run(graph, self.plan, at, observe)
         return logits.reshape(*tokens.shape, -1), State(state.cache, state.past + tokens.shape[1])
 

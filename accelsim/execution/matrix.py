@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.execution import sums
+from accelsim.execution.integers import adds_integers, in_blocks, integers, partial_sums, weighted_values
 from accelsim.execution.plan import Unit
 from accelsim.execution.stored import Stored, converter
 from accelsim.numerics.arithmetic import matmul, operand
@@ -33,7 +34,7 @@ def prepare(x: Stored, unit: Unit, axis: int) -> Prepared:
         return np.ascontiguousarray(x.values, dtype=np.float64)
     target = unit.first if axis == -1 else unit.second
     encoded = x.encoded
-    if encoded is not None and unit.native:
+    if encoded is not None and (unit.native or (adds_integers(unit) and in_blocks(encoded.format.record))):
         return operand(encoded, converter(encoded.format.record), axis)
     if encoded is not None and _scales_at_the_end(encoded.format.record):
         found = operand(encoded, converter(encoded.format.record), axis)
@@ -41,6 +42,8 @@ def prepare(x: Stored, unit: Unit, axis: int) -> Prepared:
     values = np.asarray(x.values, dtype=np.float64)
     if target is None:
         return Operand(values)
+    if adds_integers(unit):
+        return integers(values, target, axis)
     if target.scaled:
         return operand(values, converter(target), axis)
     return operand(converter(target).quantize(values), converter(target), axis)
@@ -62,6 +65,8 @@ def multiply(a: Prepared, b: Prepared, unit: Unit, start: Array | None = None) -
     """[m, k] times [k, n], two-dimensional, after `start` where there is one; fp64 for that mode, else fp32."""
     if isinstance(a, Operand) and isinstance(b, Operand):
         assert not isinstance(unit.accumulator, str)
+        if adds_integers(unit) and (a.length or b.length):
+            return partial_sums(a, b, unit)
         return np.asarray(matmul(a, b, accumulator=unit.accumulator, c=start).values)
     assert not isinstance(a, Operand)
     assert not isinstance(b, Operand)
@@ -69,3 +74,10 @@ def multiply(a: Prepared, b: Prepared, unit: Unit, start: Array | None = None) -
         made = sums.exactly(a, b)
         return made if start is None else start + made
     return sums.in_sequence(a, b, start)
+
+
+def weighted(p: Array, v: Array, unit: Unit) -> tuple[Prepared, Prepared]:
+    """P [queries, keys] and V [keys, width] as the unit takes them."""
+    if adds_integers(unit):
+        return weighted_values(p, v, unit)
+    return prepare(Stored(p), unit, -1), prepare(Stored(v), unit, -2)

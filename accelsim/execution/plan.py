@@ -23,6 +23,9 @@ from accelsim.spec.infeasible import Infeasible
 REGISTER: Final = "register"
 """Storage of what is never written: the width of the lanes."""
 
+KEYS: Final = "k_cache"
+"""Tensor of the graph that holds keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -68,6 +71,7 @@ class TensorPlan:
         storage: format in memory; None for the width of the lanes, or for a weight that is taken as it is given.
         written: False for what stays in registers.
         operand: format that it is widened to before the matrix unit, None where it enters as it is.
+        groups: tokens of a group of the cache that is quantised when it is full; 0 for token by token.
     """
 
     name: str
@@ -76,6 +80,7 @@ class TensorPlan:
     storage: Format | None
     written: bool = True
     operand: Format | None = None
+    groups: int = 0
 
     @property
     def granularity(self) -> str:
@@ -89,10 +94,25 @@ class TensorPlan:
 
     @property
     def axis(self) -> str:
-        """Along which elements share scales: always the axis that the next product adds along."""
+        """Along which elements share scales: the axis that the next product adds along, or tokens where keys do."""
         if self.storage is None or not self.storage.scaled:
             return ""
+        if self.groups and self.name == KEYS:
+            return "tokens"
         return {Role.WEIGHT: "k", Role.KV_CACHE: "head_dim"}.get(self.role, "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """Columns of an input that are multiplied apart.
+
+    Attributes:
+        threshold: magnitude from which on a column is one of them, among the tokens of a call.
+        unit: that multiplies them; None in the pass that takes them out.
+    """
+
+    threshold: float
+    unit: Unit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +129,7 @@ class OperatorPlan:
         tile: keys of one tile of fused attention; None takes all keys at once.
         table: entries of the table that takes the place of an activation function; 0 for the formula.
         parts: operators of a fused kernel; what they hand to each other stays in registers.
+        outliers: columns that are taken out of the input, or multiplied apart; None for all in one piece.
     """
 
     phase: str
@@ -120,6 +141,7 @@ class OperatorPlan:
     tile: int | None = None
     table: int = 0
     parts: tuple[OperatorPlan, ...] = ()
+    outliers: Outliers | None = None
 
     def output(self, name: str) -> TensorPlan:
         """The plan of a tensor that is written."""
@@ -188,10 +210,12 @@ class NumericsPlan:
     Attributes:
         target: name of the arithmetic or device.
         operators: in execution order, phase after phase.
+        static: scales of whole tensors are known beforehand.
     """
 
     target: str
     operators: tuple[OperatorPlan, ...]
+    static: bool = False
 
     @cached_property
     def _index(self) -> dict[tuple[str, str], OperatorPlan]:
@@ -217,15 +241,18 @@ class NumericsPlan:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes results depend on how a prompt is cut into calls."""
+        made = []
+        if any(op.outliers for op in self.operators):
+            made.append("outlier columns are found among all tokens of a call: prefill and decode differ")
         wide = {
             t.storage.name for _, t in self.lines() if t.storage is not None and t.output and _whole_tensor(t.storage)
         }
-        if not wide:
-            return ()
-        return (
-            f"scales of whole tensors ({', '.join(sorted(wide))}) are chosen from all tokens of a call: "
-            "prefill and decode differ",
-        )
+        if wide and not self.static:
+            made.append(
+                f"scales of whole tensors ({', '.join(sorted(wide))}) are chosen from all tokens of a call: "
+                "prefill and decode differ"
+            )
+        return tuple(made)
 
 
 def _whole_tensor(form: Format) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
 from accelsim.execution import attention, rotary
+from accelsim.execution.apart import Apart, taken_out
 from accelsim.execution.cache import KvCache
 from accelsim.execution.layer import split
 from accelsim.execution.matrix import multiply, prepare
 from accelsim.execution.plan import OperatorPlan, TensorPlan, Unit
 from accelsim.execution.routing import Choice, choose
+from accelsim.execution.static import StaticScales
 from accelsim.execution.stored import Stored, store
 from accelsim.execution.tables import gelu_by_table
 from accelsim.execution.weights import Weights
@@ -24,7 +26,10 @@ from accelsim.graph.operator import Kind, Operator, Role, Tensor
 from accelsim.spec.model import Model
 
 Array = NDArray[Any]
-Held = Stored | Choice
+Held = Stored | Choice | Apart
+
+APART: Final = ".outliers"
+"""Behind the name of a tensor: the columns that were taken out of it."""
 
 
 @dataclass
@@ -40,6 +45,7 @@ class Pass:
         held: tensors by name; activations are [tokens, width].
         clipped: elements beyond the range of their format, and all elements of the calls where there were any, by
             operator and tensor.
+        scales: of whole tensors, where they are known beforehand.
     """
 
     model: Model
@@ -49,6 +55,7 @@ class Pass:
     past: int
     held: dict[str, Held] = field(default_factory=dict)
     clipped: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    scales: StaticScales | None = None
 
     def array(self, name: str) -> Array:
         """The values of a tensor."""
@@ -103,7 +110,7 @@ class Step:
 
 
 def _renamed(plan: TensorPlan, name: str) -> TensorPlan:
-    return TensorPlan(name, plan.role, plan.output, plan.storage, plan.written, plan.operand)
+    return replace(plan, name=name)
 
 
 def execute(step: Step, at: Pass) -> dict[str, Array | Choice]:
@@ -168,26 +175,51 @@ def _matmul(step: Step, at: Pass) -> dict[str, Array | Choice]:
         right = at.weights.matrix(layer, plan, unit, (shape[0], shape[1]), tied=tied)
         found = next(outputs).name
         made[found] = lanes.round(multiply(left, right, unit))
+        apart = _beside(step, at)
+        if apart is not None:
+            weight = at.weights.values(layer, plan, (shape[0], shape[1]))
+            made[found] = lanes.add(made[found], lanes.round(apart[0].product(weight, apart[1])))
     return dict(made)
+
+
+def _beside(step: Step, at: Pass) -> tuple[Apart, Unit] | None:
+    """Outlier columns of the input, where there are any, and the unit that multiplies them."""
+    if step.plan.outliers is None or step.plan.outliers.unit is None:
+        return None
+    found = at.held[step.op.inputs[0].name + APART]
+    assert isinstance(found, Apart)
+    return (found, step.plan.outliers.unit) if found.columns.size else None
 
 
 def _experts(step: Step, at: Pass) -> dict[str, Array | Choice]:
     op, unit, lanes = step.op, step.plan.unit, step.plan.lanes
     assert unit is not None
-    x, counts = at.array(op.inputs[0].name), at.choice.counts
+    source, counts = at.stored(op.inputs[0].name), at.choice.counts
+    x = source.values
     stops = np.cumsum(counts)
     made: dict[str, Array | Choice] = {}
+    apart = _beside(step, at)
     for tensor, output in zip(step.weights(), op.outputs, strict=True):
         layer, plan = step.named(tensor)
         shape = tuple(int(n) for n in tensor.shape)
         result = np.empty((len(x), shape[2]), dtype=lanes.dtype)
         for expert in np.nonzero(counts)[0]:
             part = slice(stops[expert] - counts[expert], stops[expert])
-            left = prepare(store(x[part], _storage(step, op.inputs[0]), op.name), unit, -1)
+            left = prepare(_rows(source, part, _storage(step, op.inputs[0]), op.name), unit, -1)
             right = at.weights.experts(layer, plan, unit, shape, int(expert))
             result[part] = lanes.round(multiply(left, right, unit))
+            if apart is not None:
+                weight = at.weights.values(layer, plan, shape, int(expert))
+                result[part] = lanes.add(result[part], lanes.round(apart[0].product(weight, apart[1], part)))
         made[output.name] = result
     return made
+
+
+def _rows(source: Stored, part: slice, form: Any, where: str) -> Stored:
+    """Some rows of a tensor, with their codes."""
+    if source.encoded is None:
+        return store(source.values[part], form, where)
+    return Stored(source.values[part], source.encoded.sliced(0, part))
 
 
 def _storage(step: Step, tensor: Tensor) -> Any:
@@ -226,8 +258,10 @@ def _append(step: Step, at: Pass) -> dict[str, Array | Choice]:
     made: dict[str, Array | Choice] = {}
     heads = _attention_of(at.model, step.layer).kv_heads
     for source, target in zip(step.op.inputs, step.op.outputs, strict=True):
-        form = step.plan.output(target.name).storage
-        made[target.name] = at.cache.append(step.layer, target.name, at.array(source.name), heads, form)
+        plan = step.plan.output(target.name)
+        late = store(at.array(source.name), _storage(step, source), step.op.name).values if plan.groups else None
+        x = at.array(source.name) if late is None else late
+        made[target.name] = at.cache.append(step.layer, target.name, x, heads, plan, at.scales)
     return made
 
 
@@ -262,7 +296,18 @@ def _context(step: Step, at: Pass) -> dict[str, Array | Choice]:
 
 def _attention(step: Step, at: Pass) -> dict[str, Array | Choice]:
     heads, keys, values, unit = _heads(step, at)
-    found = attention.fused(heads, keys, values, attention.Fused(unit, step.plan.lanes, step.plan.tile, unit.first))
+    how = attention.Fused(unit, step.plan.lanes, step.plan.tile, unit.first)
+    groups = next(t.groups for t in step.plan.tensors if t.role is Role.KV_CACHE)
+    if groups:
+        layer = step.layer
+        assert layer is not None
+        parts = []
+        for some, (start, stop) in heads.in_groups(groups):
+            k, v = (at.cache.seen_by(layer, name, start, stop) for name in ("k_cache", "v_cache"))
+            parts.append(attention.fused(some, k, v, how))
+        found = np.concatenate(parts, axis=1)
+    else:
+        found = attention.fused(heads, keys, values, how)
     return {step.op.outputs[0].name: found.reshape(at.tokens.size, -1)}
 
 
@@ -296,7 +341,10 @@ def _route(step: Step, at: Pass) -> dict[str, Array | Choice]:
 
 
 def _quantize(step: Step, at: Pass) -> dict[str, Array | Choice]:
-    return {step.op.outputs[0].name: at.array(step.op.inputs[0].name)}  # rounded when it is written
+    x, name = at.array(step.op.inputs[0].name), step.op.outputs[0].name
+    if step.plan.outliers is not None:
+        x, at.held[name + APART] = taken_out(x, step.plan.outliers.threshold)
+    return {name: x}  # rounded when it is written
 
 
 def _dispatch(step: Step, at: Pass) -> dict[str, Array | Choice]:

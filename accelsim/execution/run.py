@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,25 +14,29 @@ from accelsim import catalog
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate.phases import Work
 from accelsim.evaluate.resolve import formats_of, separate
-from accelsim.execution.device_targets import device_target, unscaled
-from accelsim.execution.executor import Executor, Setting
+from accelsim.execution.device_targets import device_target
+from accelsim.execution.executor import DYNAMIC, STATIC, Executor, Setting
 from accelsim.execution.given import formats_given
+from accelsim.execution.methods import Calibrated
 from accelsim.execution.plan import NumericsPlan, Target
+from accelsim.execution.static import refuse_own_scales
+from accelsim.execution.stored import valued
 from accelsim.execution.targets import reference
 from accelsim.execution.walk import Observer
 from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Role
 from accelsim.graph.routing import Routing
+from accelsim.quantization.method import Asked, Method
+from accelsim.quantization.methods import METHODS, NEAREST
+from accelsim.quantization.methods import method as find_method
 from accelsim.spec.format import Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
+from accelsim.spec.request import SCALES
 
 Name = str | PathLike[str]
 Array = NDArray[Any]
-
-DYNAMIC: Final = "dynamic"
-"""Scales of activations are found when they are quantised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,9 @@ def execute(
     generate: int = 0,
     fuse: bool = True,
     tile: int | None = None,
+    method: str | Method = NEAREST,
+    scales: str = DYNAMIC,
+    calibration: ArrayLike | None = None,
     observe: Observer | None = None,
     **unknown: object,
 ) -> Execution:
@@ -94,6 +101,10 @@ def execute(
         generate: tokens to append, each the most likely one (the lowest among equals).
         fuse: merged projections, fused attention and element-wise chains.
         tile: keys of a tile of fused attention; all at once by default, on a chip its own.
+        method: of quantisation, by the names of `accelsim.quantization.methods`: rtn, clip, smooth, gptq, awq, rotate,
+            kivi, ant, olive, split. It chooses what its formats hold; times are those of `simulate` in the plan's.
+        scales: of activations: "dynamic", or "static" ones of whole tensors, found on calibration text.
+        calibration: tokens, [positions] or [windows, positions], that methods and static scales are chosen by.
         observe: called with operator, layer, tensor and values of everything that is written.
         unknown: refused, with the nearest keyword.
 
@@ -107,10 +118,11 @@ def execute(
         raise RequestError(f"execute() has no keyword {name!r}{did_you_mean(name, execute.__annotations__)}")
     the_model = catalog.model(model)
     fed = checked(the_model, tokens, generate)
-    made = executor(
-        the_model, weights, on=on, numerics=numerics, weights_format=weights_format,
-        activations_format=activations_format, kv_cache_format=kv_cache_format, overrides=overrides, fuse=fuse,
-        tile=tile,
+    text = None if calibration is None else checked(the_model, calibration)
+    made = prepared(
+        Calibrated(the_model, weights, text), find_method(method), on=on, numerics=numerics,
+        weights_format=weights_format, activations_format=activations_format, kv_cache_format=kv_cache_format,
+        overrides=overrides, fuse=fuse, tile=tile, scales=scales,
     )  # fmt: skip
     if isinstance(made.plan, Infeasible):
         return Execution(np.empty((*fed.shape, 0), dtype=np.float32), fed, None, made.plan)
@@ -130,33 +142,64 @@ def execute(
     return Execution(np.concatenate(parts, axis=1), fed, made.plan, warnings=made.warnings)
 
 
+def prepared(known: Calibrated, method: Method, *, scales: str = DYNAMIC, **asked: Any) -> Executor:
+    """A model ready to run after a method has chosen its weights, and text its static scales; see `execute`."""
+    if method is METHODS[NEAREST]:
+        made = executor(known.model, known.given, scales=scales, **asked)
+    else:
+        on, names = asked.get("on"), ("weights_format", "activations_format", "kv_cache_format")
+        given = [asked.get(name) for name in names]
+        formats = _plain(*given)[0] if on is None else formats_of(catalog.chip(on), *given)
+        serving = method.serves(Asked(formats.weights, formats.activations, formats.kv_cache))
+        form = serving.formats
+        chosen = known.choose(method, valued(form.weights))
+        for name, old, new in zip(names, given, (form.weights, form.activations, form.kv_cache), strict=True):
+            asked[name] = new if old is not None or on is not None else None
+        made = executor(
+            known.model, chosen.weights, scales=scales, outliers_from=serving.outliers_from,
+            token_groups=serving.token_groups, **asked,
+        )  # fmt: skip
+    if scales == STATIC and isinstance(made.plan, NumericsPlan):
+        made.calibrate(known.text("static scales"))
+    return made
+
+
 def executor(
     model: Model, weights: Mapping[str, Any] | Weights, *, on: Any = None, numerics: str | None = None,
     weights_format: Name | Format | None = None, activations_format: Name | Format | None = None,
     kv_cache_format: Name | Format | None = None, overrides: Mapping[str, Name | Format] | None = None,
-    fuse: bool = True, tile: int | None = None, as_decode: bool = False,
+    fuse: bool = True, tile: int | None = None, as_decode: bool = False, scales: str = DYNAMIC,
+    outliers_from: float | None = None, token_groups: bool = False,
 ) -> Executor:  # fmt: skip
-    """A model ready to run; see `execute`. With `as_decode`, prefill computes as the decode of the chip does."""
+    """A model ready to run; see `execute` and `Setting`. With `as_decode`, prefill computes as a chip's decode does."""
+    if scales not in SCALES:
+        raise RequestError(f"scales = {scales!r}: allowed are {', '.join(SCALES)}{did_you_mean(scales, SCALES)}")
     if on is not None and numerics is not None:
         raise RequestError(f"on = {on!r} and numerics = {numerics!r}: give one of them; a chip has its own arithmetic")
     given = (weights_format, activations_format, kv_cache_format)
     target: Target
     if on is None:
-        target, scales = reference(numerics or "fp32", tile), None
+        target, apart = reference(numerics or "fp32", tile), scales == STATIC or outliers_from is not None
         formats, unrounded = _plain(*given)
     else:
         if tile is not None:
             raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
         chip = catalog.chip(on)
-        target, unrounded = device_target(chip, as_decode=as_decode), ()
-        formats, scales = formats_of(chip, *given), DYNAMIC if separate(chip) else None
-    unscaled((formats.weights, formats.activations, formats.kv_cache))
+        formats, apart, unrounded = formats_of(chip, *given), separate(chip), ()
+        target = device_target(chip, weights=formats.weights.name, as_decode=as_decode)
+    if scales == STATIC:
+        refuse_own_scales(formats.activations)
     held = weights if isinstance(weights, Weights) else Weights(model, weights)
     changed = {name: catalog.format_(form) for name, form in (overrides or {}).items()}
     if Role.WEIGHT not in unrounded:
         graph = Work(model, formats, 1, 1, 1, "all", Routing(), fuse).prefill()
-        changed = {**changed, **formats_given(model, graph, held)}
-    return Executor(model, held, Setting(formats, unrounded, tuple(changed.items()), fuse, scales), target)
+        found = formats_given(model, graph, held)
+        # a plain integer stands for the one with scales that methods have chosen
+        changed |= {name: form for name, form in found.items() if form != valued(formats.weights)}
+    setting = Setting(
+        formats, unrounded, tuple(changed.items()), fuse, scales if apart else None, outliers_from, token_groups
+    )
+    return Executor(model, held, setting, target)
 
 
 def _plain(

@@ -13,7 +13,8 @@ from accelsim.errors import RequestError
 from accelsim.numerics import registry
 from accelsim.numerics.encoded import Encoded
 from accelsim.numerics.format import DataFormat
-from accelsim.spec.format import Format
+from accelsim.numerics.quantization import Granularity, quantizer
+from accelsim.spec.format import Format, IntegerFormat
 
 Array = NDArray[Any]
 
@@ -40,12 +41,30 @@ def converter(form: Format) -> DataFormat:
 
 
 @cache
+def valued(form: Format, whole: bool = False) -> Format:
+    """The format whose numbers stand for a format: an integer without a scale has one for each row, or for all.
+
+    Such an integer is what is priced: a scale for a channel of weights or for a token is small beside it and not
+    counted (`dataformats/integer`). Every other format stands for itself.
+
+    Args:
+        form: of storage.
+        whole: one scale for the tensor.
+    """
+    if not isinstance(form, IntegerFormat):
+        return form
+    granularity: Granularity = "tensor" if whole else "channel"
+    made = quantizer(form, granularity).record
+    return made.model_copy(update={"name": f"{form.name}_{granularity}"})
+
+
+@cache
 def _largest(form: Format) -> float:
     return float(registry.grid(form).largest)
 
 
 def store(x: Array, form: Format | None, where: str) -> Stored:
-    """A tensor rounded to its storage format, scales shared along the last axis.
+    """A tensor rounded to its storage format, scales shared along the last axis; see `valued` for plain integers.
 
     Args:
         x: of any shape.
@@ -57,6 +76,7 @@ def store(x: Array, form: Format | None, where: str) -> Stored:
     """
     if form is None:
         return Stored(x)
+    form = valued(form)
     codec = converter(form)
     if form.name in ("fp32", "fp64"):
         return Stored(x.astype(np.float32) if form.name == "fp32" else x)
@@ -72,15 +92,3 @@ def store(x: Array, form: Format | None, where: str) -> Stored:
 def decoded(encoded: Encoded) -> Array:
     """The values of codes, float32 where it holds them all."""
     return np.asarray(encoded.format.decode(encoded))
-
-
-def transposed(encoded: Encoded) -> Encoded | None:
-    """The last two axes exchanged; None where scales do not follow the shape."""
-    parts = (encoded.scales, encoded.mask_or_indices)
-    if len(encoded.shape) != 2 or any(part is not None and part.ndim not in (0, 2) for part in parts):
-        return None
-    scales, indices = (part if part is None or part.ndim == 0 else part.T for part in parts)
-    return Encoded(
-        codes=encoded.codes.T, scales=scales, tensor_scale=encoded.tensor_scale, mask_or_indices=indices,
-        axis=1 - encoded.axis, shape=encoded.shape[::-1], format=encoded.format, policy=encoded.policy,
-    )  # fmt: skip

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from accelsim.execution.apart import Apart
 from accelsim.execution.layer import split
 from accelsim.execution.plan import NumericsPlan, OperatorPlan
 from accelsim.execution.routing import Choice
-from accelsim.execution.rules import Array, Pass, Step, execute
+from accelsim.execution.rules import APART, Array, Held, Pass, Step, execute
 from accelsim.execution.stored import Stored, store
 from accelsim.graph.operator import Graph, Kind, Operator, Role
 
@@ -61,14 +62,19 @@ def run(graph: Graph, plan: NumericsPlan, at: Pass, observe: Observer | None = N
         for part in parts:
             _keep(execute(part, at), part, at)
         if parts:  # what leaves the kernel is rounded once, when it is written
-            written = {t.name: at.held[t.name] for t in step.op.outputs if t.name in at.held}
-            made_here = {name: x if isinstance(x, Choice) else x.values for name, x in written.items()}
-            _write(made_here, step, at, observe)
+            names = {t.name for part in parts for t in part.op.outputs}
+            written = {name: at.held[name] for name in names if name in at.held}
+            _write({name: _values(x) for name, x in written.items()}, step, at, observe)
         else:
             _write(execute(step, at), step, at, observe)
         if step.op.name == "lm_head":
             made = at.array("logits")
     return made
+
+
+def _values(found: Held) -> Array | Choice:
+    assert not isinstance(found, Apart)
+    return found if isinstance(found, Choice) else found.values
 
 
 def _keep(found: dict[str, Array | Choice], step: Step, at: Pass) -> None:
@@ -77,19 +83,30 @@ def _keep(found: dict[str, Array | Choice], step: Step, at: Pass) -> None:
 
 
 def _write(found: dict[str, Array | Choice], step: Step, at: Pass, observe: Observer | None) -> None:
-    for name, x in found.items():
+    for out in step.op.outputs:
+        name = out.name
+        x = found.get(name)
+        if x is None:  # a narrow copy of what it also writes, or writes nowhere else
+            x = found.get(name.rpartition(".")[0])
+        if x is None:
+            continue
         tensor = step.plan.output(name)
         if isinstance(x, Choice):
             at.held[name] = x
             continue
         where = f"{step.op.name}, {name}"
-        # the cache rounds what is appended, once
-        kept = Stored(x) if tensor.role is Role.KV_CACHE else store(x, tensor.storage, where)
+        _, plain = split(step.op.name, step.repetition)
+        if tensor.role is Role.KV_CACHE:
+            kept = Stored(x)  # the cache rounds what is appended, once
+        elif at.scales is None:
+            kept = store(x, tensor.storage, where)
+        else:
+            kept = at.scales.store(x, tensor.storage, (plain, step.layer, name), where)
         at.held[name] = kept
         if kept.clipped:
-            _, plain = split(step.op.name, step.repetition)
             so_far, of = at.clipped.get((plain, name), (0, 0))
             at.clipped[plain, name] = (so_far + kept.clipped, of + x.size)
         if observe is not None:
-            _, plain = split(step.op.name, step.repetition)
-            observe(plain, step.layer, name, kept.values)
+            apart = at.held.get(name + APART)
+            whole = apart.returned(kept.values) if isinstance(apart, Apart) else kept.values
+            observe(plain, step.layer, name, whole)

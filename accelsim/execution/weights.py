@@ -12,7 +12,7 @@ from accelsim.errors import RequestError, did_you_mean
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import Prepared, prepare
 from accelsim.execution.plan import TensorPlan, Unit
-from accelsim.execution.stored import Stored, converter, decoded, transposed
+from accelsim.execution.stored import Stored, converter, decoded, valued
 from accelsim.numerics.encoded import Encoded
 from accelsim.spec.format import Format
 from accelsim.spec.model import Model
@@ -70,6 +70,13 @@ class Weights:
         """The [k, n] matrix of one expert; `shape` is [experts, k, n]."""
         return self._operands(layer, plan, unit, shape, expert=expert)[0]
 
+    def values(self, layer: int | None, plan: TensorPlan, shape: tuple[int, ...], expert: int | None = None) -> Array:
+        """The [k, n] values of a matrix as it is stored; of one expert, `shape` is [experts, k, n]."""
+        where = schemes.source(self._model, layer, plan.name, 0 if expert is None else shape[0])
+        if expert is not None:
+            where, shape = schemes.Source((where.names[expert],), where.transpose, where.part), shape[1:]
+        return self._stored(where, shape, plan.storage, matrix=True).values
+
     def rows(self, layer: int | None, plan: TensorPlan, lanes: Lanes, shape: tuple[int, ...]) -> Array:
         """A table or a vector at the width of the lanes."""
         key = ("rows", layer, plan.name, plan.storage, lanes.width)
@@ -121,12 +128,12 @@ class Weights:
         name = where.names[0]
         value = self._found(name)
         if isinstance(value, Encoded):
-            turned = transposed(value) if where.transpose else value
+            turned = value.transposed() if where.transpose else value
             values = decoded(value)
-            found = values.T if where.transpose else values
-            self._check(name, _part(found, where), shape, where)
-            if where.part != (0, 1):
-                return Stored(_part(found, where))
+            found = _part(values.T if where.transpose else values, where)
+            self._check(name, found, shape, where)
+            if turned is not None and where.part != (0, 1):
+                turned = turned.sliced(-1, _slice(turned.shape[-1], where))
             return Stored(found, turned)
         array = np.asarray(value)
         array = array.T if where.transpose else array
@@ -134,6 +141,7 @@ class Weights:
         self._check(name, array, shape, where)
         if form is None:
             return Stored(np.asarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32))
+        form = valued(form)
         codec, axis = converter(form), 0 if matrix else -1
         if form.name == "fp32":
             return Stored(np.asarray(array, dtype=np.float32))
@@ -163,12 +171,13 @@ class Weights:
             raise RequestError(f"{self._model.name}: {name} has {bad} infinities or NaN; weights must be finite")
 
 
-def _part(array: Array, where: schemes.Source) -> Array:
+def _slice(width: int, where: schemes.Source) -> slice:
     at, parts = where.part
-    if parts == 1:
-        return array
-    width = array.shape[-1] // parts
-    return array[..., at * width : (at + 1) * width]
+    return slice(at * (width // parts), (at + 1) * (width // parts))
+
+
+def _part(array: Array, where: schemes.Source) -> Array:
+    return array if where.part == (0, 1) else array[..., _slice(array.shape[-1], where)]
 
 
 def _unpacked(packed: Stored) -> Stored:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,3 +52,24 @@ class Encoded:
     def nbytes(self) -> int:
         """Bytes when packed."""
         return self.format.storage_bytes(self.shape, self.axis)
+
+    def transposed(self) -> Encoded | None:
+        """The last two axes exchanged, of two; None where scales do not follow the shape."""
+        parts = (self.scales, self.mask_or_indices)
+        if len(self.shape) != 2 or any(part is not None and part.ndim not in (0, 2) for part in parts):
+            return None
+        scales, indices = (part if part is None or part.ndim == 0 else part.T for part in parts)
+        return replace(
+            self, codes=self.codes.T, scales=scales, mask_or_indices=indices, axis=1 - self.axis, shape=self.shape[::-1]
+        )
+
+    def sliced(self, axis: int, part: slice) -> Encoded | None:
+        """Some elements along an axis that shares no scales; None where scales do not follow the shape."""
+        at = axis % len(self.shape)
+        parts = (self.scales, self.mask_or_indices)
+        if at == self.axis or any(x is not None and x.ndim not in (0, len(self.shape)) for x in parts):
+            return None
+        here = (*(slice(None),) * at, part)
+        scales, indices = (x if x is None or x.ndim == 0 else x[here] for x in parts)
+        codes = self.codes[here]
+        return replace(self, codes=codes, scales=scales, mask_or_indices=indices, shape=codes.shape)

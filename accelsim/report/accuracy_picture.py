@@ -55,7 +55,7 @@ def _error(found: Accuracy, row: Row) -> float:
 
 
 def _label(found: Accuracy, row: Row) -> str:
-    return f"{row.name}, {row.chip}" if len(found.chips) > 1 else row.name
+    return f"{row.label}, {row.chip}" if len(found.chips) > 1 else row.label
 
 
 def _pareto(found: Accuracy) -> Figure:
@@ -89,7 +89,7 @@ def _layers(found: Accuracy) -> Figure:
     grid = made.subplots(-(-len(rows) // columns), columns, squeeze=False, sharex=True, sharey=True)
     drawn = None
     for axes, row in zip(grid.flat, rows, strict=False):
-        mine = (frame["formats"] == row.name) & (frame["chip"] == row.chip)
+        mine = (frame["formats"] == row.name) & (frame["chip"] == row.chip) & (frame["method"] == row.method)
         own = frame[mine].groupby(["operator", "layer"])["sqnr_db"].min()
         values = np.array([[own.get((name, layer), np.nan) for layer in layers] for name in names], dtype=float)
         drawn = axes.imshow(

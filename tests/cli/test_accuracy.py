@@ -43,7 +43,7 @@ def test_the_table_names_both_models(config: str, command: Command, tmp_path: Pa
 
 def test_one_document(config: str, document: Callable[..., dict[str, Any]]) -> None:
     found = document("accuracy", config, "--formats", "bf16", "--numerics", "exact", *SHORT)
-    assert found["schema"] == "accelsim/accuracy/2"
+    assert found["schema"] == "accelsim/accuracy/3"
     assert found["bits"] == "bits per token"
     assert found["synthetic"] is True
     assert found["formats"][0]["formats"] == "bf16"

@@ -60,8 +60,12 @@ def test_tokens(fed: Any, match: str) -> None:
         ({"on": "h100-sxm", "numerics": "exact"}, "give one of them"), ({"prefill": 13}, "1 to 12"),
         ({"prefill": 0}, "1 to 12"), ({"generate": -1}, "at least 0"), ({"generate": 60}, "positions"),
         ({"overrides": {"upproj": "fp16"}}, "no tensor is named 'upproj'"), ({"kv_format": "bf16"}, "kv_cache_format"),
-        ({"activations_format": "int8"}, "int8 has no scale"), ({"on": "h100-sxm", "tile": 4}, "own tiles"),
-        ({"on": "upmem-20dimm"}, "software"),
+        ({"on": "h100-sxm", "tile": 4}, "own tiles"), ({"method": "gtpq"}, "nearest: gptq"),
+        ({"method": "gptq", "weights_format": "int4_channel"}, "calibration"),
+        ({"method": "gptq", "weights_format": "nvfp4"}, "scales of scales"),
+        ({"method": "kivi", "kv_cache_format": "int8_channel"}, "uint2_g32_zp"), ({"scales": "statik"}, "static"),
+        ({"scales": "static", "activations_format": "int8_channel"}, "int8_tensor"),
+        ({"scales": "static", "activations_format": "int8_tensor"}, "calibration"),
     ],
 )  # fmt: skip
 def test_settings(settings: dict[str, Any], match: str) -> None:
