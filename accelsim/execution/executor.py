@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import RequestError
 from accelsim.evaluate.phases import Work
 from accelsim.execution import walk
 from accelsim.execution.cache import KvCache
-from accelsim.execution.plan import NumericsPlan, Target, plan_of
+from accelsim.execution.plan import NumericsPlan, Target, attending, plan_of
 from accelsim.execution.rules import Pass
 from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
@@ -40,6 +41,8 @@ class Setting:
         fuse: merged projections, fused attention and element-wise chains, as `accelsim.simulate` has them.
         scales: "dynamic" has passes of their own that quantise what products take, as `accelsim.simulate` prices
             them on GPUs; None leaves activations narrow between operators, too.
+        as_decode: prefill computes every position as decode of one sequence does, so that one pass judges what decode
+            makes of every position.
     """
 
     formats: Formats
@@ -47,6 +50,7 @@ class Setting:
     overrides: tuple[tuple[str, Format], ...] = ()
     fuse: bool = True
     scales: str | None = None
+    as_decode: bool = False
 
 
 class Executor:
@@ -58,12 +62,17 @@ class Executor:
         setting: formats and fusion.
         target: who computes.
 
+    Attributes:
+        plan: of the shortest prompt and step, for what holds at every length; why there is none.
+        clipped: elements beyond the range of their format.
+
     Raises:
         RequestError: a family that is not executed, or an override that names nothing.
     """
 
     def __init__(self, model: Model, weights: Weights, setting: Setting, target: Target) -> None:
-        self.model, self._weights, self._setting = model, weights, setting
+        self.model, self._weights, self._setting, self._target = model, weights, setting, target
+        self._plans: dict[tuple[str, int, int], NumericsPlan] = {}
         found = plan_of((self.prefill_graph(1, 2), self.decode_graph(1, 2)), target, setting.unrounded)
         self.plan: NumericsPlan | Infeasible = found
         self.clipped: dict[tuple[str, str], tuple[int, int]] = {}
@@ -97,6 +106,48 @@ class Executor:
             self.model, at.formats, batch, prompt, 2, "all", Routing(), at.fuse, at.scales, overrides=at.overrides
         )
 
+    def planned(self, batch: int, prompt: int, past: Iterable[int] = ()) -> NumericsPlan:
+        """The plan of a prompt, then of decode steps after so many positions each; attention names the positions.
+
+        Raises:
+            RequestError: the target has no way to compute in these formats.
+        """
+        if isinstance(self.plan, Infeasible):
+            raise RequestError(self.plan.reason)
+        made, steps = self._prefill(batch, prompt), list(past)
+        if not steps:
+            return made
+        found = attending(self._decode(batch, steps[0]), (self.decode_graph(batch, at) for at in steps), self._target)
+        return replace(made, operators=(*made.operators, *found.operators))
+
+    def _prefill(self, batch: int, prompt: int) -> NumericsPlan:
+        key = ("prefill", batch, prompt)
+        if key not in self._plans:
+            graph = self.prefill_graph(batch, prompt)
+            self._plans[key] = self._as_decode(graph, prompt) if self._setting.as_decode else self._plan(graph)
+        return self._plans[key]
+
+    def _decode(self, batch: int, past: int) -> NumericsPlan:
+        key = ("decode", batch, past)
+        if key not in self._plans:
+            graph, first = self.decode_graph(batch, past), ("decode", batch, 0)
+            if first not in self._plans:
+                self._plans[first] = self._plan(graph)
+            self._plans[key] = attending(self._plans[first], (graph,), self._target)
+        return self._plans[key]
+
+    def _as_decode(self, graph: Graph, prompt: int) -> NumericsPlan:
+        """Every operator of a prompt as decode steps of one sequence have it; attention by position."""
+        steps = (self.decode_graph(1, at) for at in range(prompt))
+        found = attending(self._decode(1, 0), steps, self._target)
+        own, named = self._plan(graph), {op.name: replace(op, phase=graph.phase) for op in found.operators}
+        return replace(own, operators=tuple(named.get(op.name, op) for op in own.operators))
+
+    def _plan(self, graph: Graph) -> NumericsPlan:
+        found = plan_of((graph,), self._target, self._setting.unrounded)
+        assert isinstance(found, NumericsPlan)
+        return found
+
     def start(self, tokens: Tokens, observe: walk.Observer | None = None) -> tuple[Array, State]:
         """Prefill.
 
@@ -108,16 +159,19 @@ class Executor:
             Logits [batch, positions, vocabulary], and what decode goes on from.
         """
         state = State(KvCache(len(tokens)), 0)
-        return self._run(self.prefill_graph(*tokens.shape), tokens, state, observe)
+        numbers = self._prefill(*tokens.shape)
+        return self._run(self.prefill_graph(*tokens.shape), numbers, tokens, state, observe)
 
     def step(self, tokens: Tokens, state: State, observe: walk.Observer | None = None) -> tuple[Array, State]:
         """One decode step for [batch, 1] tokens; logits [batch, 1, vocabulary]."""
-        return self._run(self.decode_graph(len(tokens), state.past), tokens, state, observe)
+        numbers = self._decode(len(tokens), state.past)
+        return self._run(self.decode_graph(len(tokens), state.past), numbers, tokens, state, observe)
 
-    def _run(self, graph: Graph, tokens: Tokens, state: State, observe: walk.Observer | None) -> tuple[Array, State]:
-        assert isinstance(self.plan, NumericsPlan)
+    def _run(
+        self, graph: Graph, numbers: NumericsPlan, tokens: Tokens, state: State, observe: walk.Observer | None
+    ) -> tuple[Array, State]:
         at = Pass(self.model, self._weights, state.cache, tokens, state.past, clipped=self.clipped)
-        logits = walk.run(graph, self.plan, at, observe)
+        logits = walk.run(graph, numbers, at, observe)
         return logits.reshape(*tokens.shape, -1), State(state.cache, state.past + tokens.shape[1])
 
 

@@ -127,7 +127,8 @@ def execute(
                 break  # nobody asks what follows the last token
         found, state = made.step(fed[:, at : at + 1], state, observe)
         parts.append(found)
-    return Execution(np.concatenate(parts, axis=1), fed, made.plan, warnings=made.warnings)
+    plan = made.planned(len(fed), first, range(first, first + len(parts) - 1))
+    return Execution(np.concatenate(parts, axis=1), fed, plan, warnings=made.warnings)
 
 
 def executor(
@@ -148,7 +149,7 @@ def executor(
         if tile is not None:
             raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
         chip = catalog.chip(on)
-        target, unrounded = device_target(chip, as_decode=as_decode), ()
+        target, unrounded = device_target(chip), ()
         formats, scales = formats_of(chip, *given), DYNAMIC if separate(chip) else None
     unscaled((formats.weights, formats.activations, formats.kv_cache))
     held = weights if isinstance(weights, Weights) else Weights(model, weights)
@@ -156,7 +157,7 @@ def executor(
     if Role.WEIGHT not in unrounded:
         graph = Work(model, formats, 1, 1, 1, "all", Routing(), fuse).prefill()
         changed = {**changed, **formats_given(model, graph, held)}
-    return Executor(model, held, Setting(formats, unrounded, tuple(changed.items()), fuse, scales), target)
+    return Executor(model, held, Setting(formats, unrounded, tuple(changed.items()), fuse, scales, as_decode), target)
 
 
 def _plain(

@@ -8,7 +8,8 @@ from typing import Final
 from accelsim.errors import UnknownNameError
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.plan import Unit
-from accelsim.graph.operator import Operator
+from accelsim.graph.operator import Kind, Operator
+from accelsim.mapping.sums import Sums
 from accelsim.numerics.accumulator import HINT, accumulator, presets
 
 REFERENCES: Final = ("fp64", "fp32", "exact")
@@ -37,9 +38,9 @@ class Reference:
         found = accumulator(self.name)
         return Unit(found, source=found.source, status=found.status)
 
-    def tile(self, op: Operator) -> int | None:
-        """As given."""
-        return self.keys_per_tile
+    def sums(self, op: Operator) -> Sums:
+        """In one part; tiles as given."""
+        return Sums(tile=self.keys_per_tile if op.kind is Kind.ATTENTION else None)
 
     def table(self, op: Operator) -> int:
         """None: functions by their formula."""
