@@ -38,12 +38,13 @@ def accuracy(
     model: str | PathLike[str], formats: str | Sequence[str], *, on: Any = None, numerics: str | None = None,
     price_as: str | PathLike[str] | None = None, weights: str | PathLike[str] | None = None,
     tokens: str | PathLike[str] | None = None, limit: int = 4096, window: int | None = None, seed: int = 0,
-    all_layers: bool = False, search: float | None = None, resume: str | PathLike[str] | None = None,
-    progress: Progress | None = None,
+    all_layers: bool = False, search: float | None = None, exact_difference: bool = False,
+    resume: str | PathLike[str] | None = None, progress: Progress | None = None,
 ) -> Accuracy:  # fmt: skip
     """Execute a model in some formats, and price them.
 
-    On memories that compute, every position is executed as decode computes it, since that is what is priced.
+    Every position is executed as decode of one sequence computes it, since that is what is priced. What accumulators
+    and orders of sums do is told apart by exact sums in the same formats.
 
     Args:
         model: `tiny-llama` or `tiny-llama-outliers`, which ship; else a name or path, with synthetic weights if none
@@ -62,6 +63,8 @@ def accuracy(
         search: an error budget in nats of divergence per token. One more row for each chip and combination of
             activations and KV cache assigns one of the formats of weights to every operator, with the least energy
             within the budget on `SEARCH_TOKENS` other tokens; its error is that of executing it on the rows' text.
+        exact_difference: exact sums run over the whole text, for `nll_minus_exact`; else over its first tokens, for
+            the noise of every operator.
         resume: a JSON file of finished combinations, which is read and kept up to date.
         progress: told of windows.
 
@@ -72,21 +75,24 @@ def accuracy(
     chips = _chips(on)
     judged = subject(model, weights=weights, tokens=tokens, limit=limit, window=window, seed=seed)
     priced = catalog.model(price_as or (PRICE_AS if judged.name in SHIPPED else judged.model))
-    bench = Bench(judged, priced, numerics, all_layers=all_layers, kept=Kept(resume, digest(judged)), progress=progress)
+    bench = Bench(
+        judged, priced, numerics, all_layers=all_layers, exact_difference=exact_difference,
+        kept=Kept(resume, digest(judged)), progress=progress,
+    )  # fmt: skip
     rows = [bench.row(chip, each) for chip in chips for each in asked]
     if search is not None:
         other = subject(
             model, weights=weights, tokens=tokens, limit=max(SEARCH_TOKENS, judged.windows.shape[1]), window=window,
             seed=seed, skip=judged.windows.size,
         )  # fmt: skip
-        trial = Bench(other, priced, numerics, all_layers=all_layers, progress=progress)
+        trial = Bench(other, priced, numerics, all_layers=all_layers, exact_difference=None, progress=progress)
         rows += [_searched(bench, trial, chip, group, search) for chip in chips for group in _alike(asked)]
     return Accuracy(
         judged.name, priced.name if on is not None else "",
         tuple(catalog.chip(chip).name for chip in chips if chip is not None),
         "" if on is not None else numerics or "fp32", judged.synthetic,
         "bits per byte" if judged.bytes else "bits per token", judged.predicted, judged.windows.shape[1], judged.text,
-        bench.reference_nll, tuple(rows),
+        bench.reference_nll, tuple(rows), exact_difference,
     )  # fmt: skip
 
 
@@ -165,16 +171,17 @@ class Bench:
         priced: whose time and energy stand beside its error.
         numerics: arithmetic where there is no chip.
         all_layers: embedding, norms, router and lm_head in the format of the weights, too.
+        exact_difference: exact sums run over all windows, else over the first tokens; not at all if None.
         kept: finished combinations.
         progress: told of windows.
     """
 
     def __init__(
         self, judged: Subject, priced: Model, numerics: str | None = None, *, all_layers: bool = False,
-        kept: Kept | None = None, progress: Progress | None = None,
+        exact_difference: bool | None = False, kept: Kept | None = None, progress: Progress | None = None,
     ) -> None:  # fmt: skip
         self.judged, self.priced = judged, priced
-        self._numerics, self._all, self._progress = numerics, all_layers, progress
+        self._numerics, self._all, self._exact, self._progress = numerics, all_layers, exact_difference, progress
         self._kept = kept or Kept(None, "")
         self._held = Weights(judged.model, judged.weights)
         self._truth: Reference | None = None
@@ -198,7 +205,9 @@ class Bench:
             activations_format=each.activations, kv_cache_format=each.kv_cache, overrides=own, as_decode=True,
         )  # fmt: skip
         own, problem, found = dict(made.overrides), "", None
-        told = key(each.name, None if chip is None else catalog.chip(chip), self._numerics, sorted(own.items()))
+        told = key(
+            each.name, None if chip is None else catalog.chip(chip), self._numerics, sorted(own.items()), self._exact
+        )
         if isinstance(made.plan, NumericsPlan):
             try:
                 found = self._kept.get(told) or self._measured(told, each.name, made)
@@ -215,9 +224,14 @@ class Bench:
 
     def _measured(self, told: str, name: str, made: Executor) -> Measured:
         if self._truth is None:
-            exact = executor(self.judged.model, self._held, numerics=REFERENCE)
-            self._truth = reference(self.judged, exact, self._progress)
-        found = measure(self.judged, made, self._truth, name, self._progress)
+            wide = executor(self.judged.model, self._held, numerics=REFERENCE)
+            self._truth = reference(self.judged, wide, self._progress)
+        # of float64 there is no exact sum: these are rounded to fp32
+        without = self._exact is None or self._numerics == REFERENCE
+        exact = None if without else made.with_exact_sums()
+        found = measure(
+            self.judged, made, self._truth, name, self._progress, exact, likelihoods=bool(self._exact) and not without
+        )
         self._kept.put(told, found, self._truth)
         return found
 

@@ -15,6 +15,7 @@ from accelsim.execution import walk
 from accelsim.execution.cache import KvCache
 from accelsim.execution.plan import NumericsPlan, Target, attending, plan_of
 from accelsim.execution.rules import Pass
+from accelsim.execution.targets import ExactSums
 from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Graph, Role
@@ -76,6 +77,10 @@ class Executor:
         found = plan_of((self.prefill_graph(1, 2), self.decode_graph(1, 2)), target, setting.unrounded)
         self.plan: NumericsPlan | Infeasible = found
         self.clipped: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def with_exact_sums(self) -> Executor:
+        """The same formats and conversions with exact sums; see `accelsim.execution.targets.ExactSums`."""
+        return Executor(self.model, self._weights, self._setting, ExactSums(self._target))
 
     @property
     def overrides(self) -> Mapping[str, Format]:
