@@ -8,7 +8,7 @@ from dataclasses import asdict
 from math import isfinite
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from accelsim.accuracy.measure import Measured, Reference
 from accelsim.accuracy.subject import Subject
@@ -27,6 +27,9 @@ def key(formats: str, chip: object, numerics: str | None, *more: object) -> str:
     """Of one combination: its name, and a digest of the arithmetic that it is executed in."""
     said = "|".join(map(str, (chip, numerics, *more)))
     return f"{formats}|{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+_BY_TENSOR: Final = ("sqnr_db", "sqnr_to_exact_db")
 
 
 class Kept:
@@ -53,13 +56,16 @@ class Kept:
         found = self._rows.get(name)
         if found is None:
             return None
-        noise = {(op, layer, tensor): float(db) for op, layer, tensor, db in found["sqnr_db"]}
-        return Measured(**{**found, "sqnr_db": noise, "warnings": tuple(found["warnings"])})
+        noise = {name: {(op, layer, tensor): float(db) for op, layer, tensor, db in found[name]} for name in _BY_TENSOR}
+        return Measured(**{**found, **noise, "warnings": tuple(found["warnings"])})
 
     def put(self, name: str, found: Measured, truth: Reference) -> None:
         """Keep one more."""
-        noise = [[*key, db if isfinite(db) else str(db)] for key, db in found.sqnr_db.items()]
-        self._rows[name] = {**asdict(found), "sqnr_db": noise}
+        noise = {
+            table: [[*key, db if isfinite(db) else str(db)] for key, db in getattr(found, table).items()]
+            for table in _BY_TENSOR
+        }
+        self._rows[name] = {**asdict(found), **noise}
         self.nll = float(truth.nll.mean())
         if self._path is None:
             return

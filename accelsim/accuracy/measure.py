@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -51,6 +51,10 @@ class Measured:
         top1: share of positions where the most likely token is that of float64.
         sqnr_db: by operator, layer and tensor, for the first tokens: all noise that has come so far.
         warnings: of the execution.
+        sqnr_to_exact_db: the same against exact sums in the same formats (`accelsim.execution.targets.ExactSums`):
+            what accumulators and orders of sums do, and nothing else.
+        nll_minus_exact: mean of the differences to exact sums, token by token; None where nobody asked.
+        exact_standard_error: of that mean.
     """
 
     nll: float
@@ -60,6 +64,9 @@ class Measured:
     top1: float
     sqnr_db: dict[Key, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sqnr_to_exact_db: dict[Key, float] = field(default_factory=dict)
+    nll_minus_exact: float | None = None
+    exact_standard_error: float | None = None
 
 
 def log_softmax(logits: Array) -> Array:
@@ -80,19 +87,20 @@ def reference(subject: Subject, executor: Executor, progress: Progress | None = 
         progress: told of windows.
     """
     made = np.concatenate([_next(logits) for logits in _logits(subject, executor, "float64", progress)])
-    return Reference(made.astype(np.float32), tensors_of(subject, executor), _nll(made, subject.windows))
+    return Reference(made.astype(np.float32), observed(subject, executor), _nll(made, subject.windows))
 
 
-def tensors_of(subject: Subject, executor: Executor) -> dict[Key, Array]:
-    """What every operator writes for the first tokens."""
-    tensors: dict[Key, Array] = {}
-    executor.start(_first(subject), lambda op, layer, name, x: tensors.__setitem__((op, layer, name), np.array(x)))
-    return tensors
+def observed(subject: Subject, executor: Executor) -> dict[Key, Array]:
+    """What every operator writes for the first tokens, by operator, layer and tensor."""
+    made: dict[Key, Array] = {}
+    executor.start(_first(subject), lambda op, layer, name, x: made.__setitem__((op, layer, name), np.array(x)))
+    return made
 
 
 def measure(
-    subject: Subject, executor: Executor, truth: Reference, name: str, progress: Progress | None = None
-) -> Measured:
+    subject: Subject, executor: Executor, truth: Reference, name: str, progress: Progress | None = None,
+    exact: Executor | None = None, *, likelihoods: bool = False,
+) -> Measured:  # fmt: skip
     """Run one arithmetic over all windows and compare.
 
     Args:
@@ -101,35 +109,54 @@ def measure(
         truth: what float64 says.
         name: for progress.
         progress: told of windows.
+        exact: the same arithmetic with exact sums; its first tokens are compared, too.
+        likelihoods: exact sums run over all windows.
     """
-    noise: dict[Key, float] = {}
-    latest: dict[str, Array] = {}
-
-    def compare(op: str, layer: int | None, tensor: str, x: Array) -> None:
-        want = truth.tensors.get((op, layer, tensor))
-        if want is None:  # a narrow copy, of what this operator or one before it writes, under a longer name
-            plain = tensor.rpartition(".")[0]
-            want = truth.tensors.get((op, layer, plain), latest.get(plain))
-            assert want is not None
-        latest[tensor] = want
-        noise[op, layer, tensor] = sqnr_db(want, x)
-
-    executor.start(_first(subject), compare)
+    found = observed(subject, executor)
     nll, kl, same, at = [], 0.0, 0, 0
     for logits in _logits(subject, executor, name, progress):
-        found = _next(logits)
-        want = truth.log_probabilities[at : at + len(found)].astype(np.float64)
-        nll.append(_nll(found, subject.windows[at : at + len(found)]))
-        kl += float(np.sum(functions.exp(want) * (want - found)))
-        same += int(np.count_nonzero(want.argmax(-1) == found.argmax(-1)))
-        at += len(found)
+        made = _next(logits)
+        want = truth.log_probabilities[at : at + len(made)].astype(np.float64)
+        nll.append(_nll(made, subject.windows[at : at + len(made)]))
+        kl += float(np.sum(functions.exp(want) * (want - made)))
+        same += int(np.count_nonzero(want.argmax(-1) == made.argmax(-1)))
+        at += len(made)
     each = np.concatenate(nll)
-    difference = (each - truth.nll).mean(axis=1)
-    spread = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else float("nan")
-    return Measured(
-        float(each.mean()), float(difference.mean()), spread, kl / each.size, same / each.size, noise,
+    told = Measured(
+        float(each.mean()), *_paired(each, truth.nll), kl / each.size, same / each.size, _noise(found, truth.tensors),
         executor.warnings,
     )  # fmt: skip
+    if exact is None:
+        return told
+    told = replace(told, sqnr_to_exact_db=_noise(found, observed(subject, exact)))
+    if not likelihoods:
+        return told
+    logits = _logits(subject, exact, f"{name}, exact sums", progress)
+    other = _nll(np.concatenate([_next(each) for each in logits]), subject.windows)
+    difference, error = _paired(each, other)
+    return replace(told, nll_minus_exact=difference, exact_standard_error=error)
+
+
+def _noise(found: Mapping[Key, Array], want: Mapping[Key, Array]) -> dict[Key, float]:
+    """Of every tensor against what it should be."""
+    made: dict[Key, float] = {}
+    latest: dict[str, Array] = {}
+    for (op, layer, tensor), x in found.items():
+        true = want.get((op, layer, tensor))
+        if true is None:  # a narrow copy, of what this operator or one before it writes, under a longer name
+            plain = tensor.rpartition(".")[0]
+            true = want.get((op, layer, plain), latest.get(plain))
+            assert true is not None
+        latest[tensor] = true
+        made[op, layer, tensor] = sqnr_db(true, x)
+    return made
+
+
+def _paired(each: Array, other: Array) -> tuple[float, float]:
+    """Mean difference of likelihoods, token by token, and its standard error over windows."""
+    difference = (each - other).mean(axis=1)
+    spread = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else float("nan")
+    return float(difference.mean()), spread
 
 
 def sqnr_db(want: Array, found: Array) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from math import exp, log
@@ -10,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from accelsim.accuracy.measure import Measured
+from accelsim.accuracy.measure import Key, Measured
 from accelsim.accuracy.price import Price
 from accelsim.errors import RequestError
 from accelsim.quantization.methods import NEAREST
@@ -73,6 +74,7 @@ class Accuracy:
         text: where the tokens come from.
         reference_nll: of float64 in nats.
         rows: one per chip, combination and method.
+        exact_difference: exact sums ran over the whole text, so that likelihoods are compared with theirs.
     """
 
     model: str
@@ -86,6 +88,7 @@ class Accuracy:
     text: str
     reference_nll: float
     rows: tuple[Row, ...] = field(default=())
+    exact_difference: bool = False
 
     @cached_property
     def formats(self) -> pd.DataFrame:
@@ -96,7 +99,10 @@ class Accuracy:
 
     @cached_property
     def operators(self) -> pd.DataFrame:
-        """A row per chip, combination, operator, layer (-1 outside of layers) and tensor: `sqnr_db`."""
+        """A row per chip, combination, operator, layer (-1 outside of layers) and tensor.
+
+        `sqnr_db` is against float64, `sqnr_to_exact_db` against exact sums in the same formats.
+        """
         import pandas as pd
 
         lines = [
@@ -108,12 +114,14 @@ class Accuracy:
                 "layer": -1 if layer is None else layer,
                 "tensor": tensor,
                 "sqnr_db": db,
+                "sqnr_to_exact_db": row.measured.sqnr_to_exact_db.get((op, layer, tensor), float("nan")),
             }
             for row in self.rows
             if row.measured
             for (op, layer, tensor), db in row.measured.sqnr_db.items()
         ]
-        return pd.DataFrame(lines, columns=["chip", "formats", "method", "operator", "layer", "tensor", "sqnr_db"])
+        named = ["chip", "formats", "method", "operator", "layer", "tensor"]
+        return pd.DataFrame(lines, columns=[*named, "sqnr_db", "sqnr_to_exact_db"])
 
     def worst(self, row: Row, count: int = 3) -> list[tuple[str, float]]:
         """The noisiest tensors of a combination that a layer's operator writes: name and decibels."""
@@ -132,10 +140,16 @@ class Accuracy:
                 "nll_minus_fp64": found.nll_minus_reference if found else nan,
                 "standard_error": found.standard_error if found else nan,
             }
-        logits = next((db for (_, _, t), db in found.sqnr_db.items() if t == "logits"), nan) if found else nan
+        logits, exact = (_of_logits(x) for x in (found.sqnr_db, found.sqnr_to_exact_db)) if found else (nan, nan)
+        if self.exact_difference:
+            made |= {
+                name: nan if value is None else value
+                for name in ("nll_minus_exact", "exact_standard_error")
+                for value in (getattr(found, name, None),)
+            }
         made |= {
             "kl_nats": found.kl if found else nan, "top1_agreement": found.top1 if found else nan,
-            "sqnr_logits_db": logits, "kv_bytes_per_token": row.kv_bytes_per_token,
+            "sqnr_logits_db": logits, "sqnr_logits_to_exact_db": exact, "kv_bytes_per_token": row.kv_bytes_per_token,
         }  # fmt: skip
         if self.chips:
             cost = row.price or Price(nan, nan)
@@ -167,6 +181,10 @@ class Accuracy:
         frames = {"formats": self.formats, "operators": self.operators}
         named = {target.with_name(f"{target.stem}-{name}.csv"): frame for name, frame in frames.items()}
         return write_whole({file: partial(_csv, frame) for file, frame in named.items()})
+
+
+def _of_logits(noise: Mapping[Key, float]) -> float:
+    return next((db for (_, _, tensor), db in noise.items() if tensor == "logits"), float("nan"))
 
 
 def _csv(frame: Any, path: Path) -> None:

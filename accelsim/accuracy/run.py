@@ -11,7 +11,7 @@ from accelsim import catalog
 from accelsim.accuracy.assignment import assigned, bits_per_weight, everything, products
 from accelsim.accuracy.combinations import Combination, combinations
 from accelsim.accuracy.keeping import Kept, digest, key
-from accelsim.accuracy.measure import Measured, Progress, Reference, measure, reference, tensors_of
+from accelsim.accuracy.measure import Measured, Progress, Reference, measure, observed, reference
 from accelsim.accuracy.price import kv_bytes_per_token, price
 from accelsim.accuracy.report import Accuracy, Row
 from accelsim.accuracy.search import Assignment, Chosen
@@ -42,11 +42,13 @@ def accuracy(
     price_as: str | PathLike[str] | None = None, weights: str | PathLike[str] | None = None,
     tokens: str | PathLike[str] | None = None, limit: int = 4096, window: int | None = None, seed: int = 0,
     all_layers: bool = False, method: str | Sequence[str] = NEAREST, scales: str = DYNAMIC,
-    search: float | None = None, resume: str | PathLike[str] | None = None, progress: Progress | None = None,
+    search: float | None = None, exact_difference: bool = False, resume: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Accuracy:  # fmt: skip
     """Execute a model in some formats, and price them.
 
-    On memories that compute, every position is executed as decode computes it, since that is what is priced.
+    Every position is executed as decode of one sequence computes it, since that is what is priced. What accumulators
+    and orders of sums do is told apart by exact sums in the same formats.
 
     Args:
         model: `tiny-llama` or `tiny-llama-outliers`, which ship; else a name or path, with synthetic weights if none
@@ -69,6 +71,8 @@ def accuracy(
         search: an error budget in nats of divergence per token. One more row for each chip and combination of
             activations and KV cache assigns one of the formats of weights to every operator, with the least energy
             within the budget on `SEARCH_TOKENS` other tokens; its error is that of executing it on the rows' text.
+        exact_difference: exact sums run over the whole text, for `nll_minus_exact`; else over its first tokens, for
+            the noise of every operator.
         resume: a JSON file of finished combinations, which is read and kept up to date.
         progress: told of windows.
 
@@ -88,8 +92,8 @@ def accuracy(
         )
 
     bench = Bench(
-        judged, priced, numerics, all_layers=all_layers, kept=Kept(resume, digest(judged)), progress=progress,
-        calibration=calibration, scales=scales,
+        judged, priced, numerics, all_layers=all_layers, exact_difference=exact_difference,
+        kept=Kept(resume, digest(judged)), progress=progress, calibration=calibration, scales=scales,
     )  # fmt: skip
     made = [[bench.row(chip, each, way=way) for chip in chips] for each in asked for way in methods]
     rows = [each[at] for at in range(len(chips)) for each in made]
@@ -99,15 +103,16 @@ def accuracy(
             seed=seed, skip=judged.windows.size,
         )  # fmt: skip
         trial = Bench(
-            other, priced, numerics, all_layers=all_layers, progress=progress, calibration=calibration, scales=scales
-        )
+            other, priced, numerics, all_layers=all_layers, exact_difference=None, progress=progress,
+            calibration=calibration, scales=scales,
+        )  # fmt: skip
         rows += [_searched(bench, trial, chip, group, search) for chip in chips for group in _alike(asked)]
     return Accuracy(
         judged.name, priced.name if on is not None else "",
         tuple(catalog.chip(chip).name for chip in chips if chip is not None),
         "" if on is not None else numerics or "fp32", judged.synthetic,
         "bits per byte" if judged.bytes else "bits per token", judged.predicted, judged.windows.shape[1], judged.text,
-        bench.reference_nll, tuple(rows),
+        bench.reference_nll, tuple(rows), exact_difference,
     )  # fmt: skip
 
 
@@ -195,6 +200,7 @@ class Bench:
         priced: whose time and energy stand beside its error.
         numerics: arithmetic where there is no chip.
         all_layers: embedding, norms, router and lm_head in the format of the weights, too.
+        exact_difference: exact sums run over all windows, else over the first tokens; not at all if None.
         kept: finished combinations.
         progress: told of windows.
         calibration: model and windows that methods and static scales are chosen by.
@@ -203,11 +209,12 @@ class Bench:
 
     def __init__(
         self, judged: Subject, priced: Model, numerics: str | None = None, *, all_layers: bool = False,
-        kept: Kept | None = None, progress: Progress | None = None, calibration: Callable[[], Subject] | None = None,
-        scales: str = DYNAMIC,
+        exact_difference: bool | None = False, kept: Kept | None = None, progress: Progress | None = None,
+        calibration: Callable[[], Subject] | None = None, scales: str = DYNAMIC,
     ) -> None:  # fmt: skip
         self.judged, self.priced = judged, priced
-        self._numerics, self._all, self._progress, self._scales = numerics, all_layers, progress, scales
+        self._numerics, self._all, self._exact, self._progress = numerics, all_layers, exact_difference, progress
+        self._scales = scales
         self._kept = kept or Kept(None, "")
         self._ways = Ways(judged, calibration)
         self._truth: Reference | None = None
@@ -271,20 +278,26 @@ class Bench:
 
     def _key(self, chip: Any, found: Way, own: Mapping[str, Format]) -> str:
         text = self._ways.calibrated_on() if found.method.calibrated or self._scales == STATIC else ""
-        more = (sorted(own.items()), found.method, self._scales, text)
+        more = (sorted(own.items()), found.method, self._scales, text, self._exact)
         return key(found.formats.name, None if chip is None else catalog.chip(chip), self._numerics, *more)
 
     def _measured(self, told: str, found: Way, made: Executor) -> Measured:
         if self._scales == STATIC and self._ways.text is not None:
             made.calibrate(self._ways.text.windows)
         if self._truth is None:
-            exact = executor(self.judged.model, self._ways.plain, numerics=REFERENCE)
-            self._truth = reference(self.judged, exact, self._progress)
+            wide = executor(self.judged.model, self._ways.plain, numerics=REFERENCE)
+            self._truth = reference(self.judged, wide, self._progress)
         truth = self._truth
         if found.function is not None:
-            exact = executor(self.judged.model, found.function, numerics=REFERENCE)
-            truth = replace(truth, tensors=tensors_of(self.judged, exact))
-        measured = measure(self.judged, made, truth, found.formats.name, self._progress)
+            wide = executor(self.judged.model, found.function, numerics=REFERENCE)
+            truth = replace(truth, tensors=observed(self.judged, wide))
+        # of float64 there is no exact sum: these are rounded to fp32
+        without = self._exact is None or self._numerics == REFERENCE
+        exact = None if without else made.with_exact_sums()
+        measured = measure(
+            self.judged, made, truth, found.formats.name, self._progress, exact,
+            likelihoods=bool(self._exact) and not without,
+        )  # fmt: skip
         self._kept.put(told, measured, truth)
         return measured
 

@@ -64,6 +64,9 @@ def accuracy(
         float | None,
         typer.Option(metavar="NATS", help="Assign formats to operators within this divergence.", show_default=False),
     ] = None,
+    exact_difference: Annotated[
+        bool, typer.Option("--exact-difference", help="Exact sums over the whole text, too: nll - exact.")
+    ] = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Finished formats are kept here and not run again.")
     ] = None,
@@ -86,8 +89,8 @@ def accuracy(
     with progress() as told:
         found = measured(
             model, formats, on=on or None, numerics=numerics, price_as=price_as, weights=weights, tokens=tokens,
-            limit=limit, window=window, seed=seed, all_layers=all_layers, method=method,
-            scales=scales, search=search, resume=resume, progress=told,
+            limit=limit, window=window, seed=seed, all_layers=all_layers, method=method, scales=scales,
+            search=search, exact_difference=exact_difference, resume=resume, progress=told,
         )  # fmt: skip
     for row in found.rows:
         for text in row.measured.warnings if row.measured else ():
@@ -124,6 +127,7 @@ def _lines(found: Accuracy) -> list[str]:
     else:
         nll = found.reference_nll
         lines.append(f"float64: perplexity {math.exp(nll):.4f}, {nll / math.log(2):.4f} {found.bits}")
+    lines.append("to exact: against exact sums in the same formats, what accumulators and their orders do alone")
     several, methods = len(found.chips) > 1, any(row.method != NEAREST for row in found.rows)
     header = [
         *(["chip"] if several else []),
@@ -132,7 +136,15 @@ def _lines(found: Accuracy) -> list[str]:
         "bits/weight",
         *([] if found.synthetic else ["perplexity", "nll - fp64"]),
     ]
-    header += ["KL, nats", "top-1", "SQNR, dB", "KV/token", *(["time/token", "energy/token"] if chips else [])]
+    header += ["nll - exact"] if found.exact_difference else []
+    header += [
+        "KL, nats",
+        "top-1",
+        "SQNR, dB",
+        "to exact, dB",
+        "KV/token",
+        *(["time/token", "energy/token"] if chips else []),
+    ]
     rows, notes = [header], []
     for row, line in zip(found.rows, found.formats.to_dict("records"), strict=True):
         cells = [*([row.chip] if several else []), row.name, *([row.method] if methods else [])]
@@ -140,8 +152,11 @@ def _lines(found: Accuracy) -> list[str]:
         if not found.synthetic:
             difference = f"{line['nll_minus_fp64']:+.4f} ± {line['standard_error']:.4f}"
             cells += [f"{line['perplexity']:.4f}", difference]
+        if found.exact_difference:
+            cells.append(f"{line['nll_minus_exact']:+.4f} ± {line['exact_standard_error']:.4f}")
         cells += [
             f"{line['kl_nats']:.2e}", f"{100 * line['top1_agreement']:.2f} %", f"{line['sqnr_logits_db']:.1f}",
+            f"{line['sqnr_logits_to_exact_db']:.1f}",
             show(row.kv_bytes_per_token, "B"),
         ]  # fmt: skip
         if chips:

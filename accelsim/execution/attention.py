@@ -1,12 +1,13 @@
 """Attention over the cache: written out, or fused with an online softmax over tiles of keys.
 
 Tiles start at absolute position 0, so that a query meets the same tiles in prefill and in decode; keys that a query
-does not see take no part, and a tile of which it sees nothing is skipped for it.
+does not see take no part, and a tile of which it sees nothing is skipped for it. Kernels that split keys begin a
+softmax in every part and join them by their maxima and sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +18,9 @@ from accelsim.errors import RequestError
 from accelsim.execution.integers import adds_integers
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import multiply, prepare, weighted
-from accelsim.execution.plan import Unit
+from accelsim.execution.plan import Keys, Unit
 from accelsim.execution.stored import Stored, store
 from accelsim.numerics.accumulator import Rounded
-from accelsim.spec.format import Format
 
 Array = NDArray[Any]
 
@@ -48,14 +48,25 @@ class Heads:
         made = key <= at if self.causal else np.ones((len(at), keys), dtype=bool)
         return made if self.window is None else made & (key > at - self.window)
 
-    def groups(self, *cached: Array) -> Iterator[tuple[int, slice, Array, tuple[Array, ...]]]:
+    def ranges(self, how: Sequence[Keys]) -> Iterator[tuple[slice, Keys]]:
+        """New positions that meet the keys in the same way."""
+        count = self.query.shape[1]
+        ends = [*(each.first - self.past for each in how[1:]), count]
+        start = 0
+        for each, end in zip(how, ends, strict=True):
+            stop = min(end, count)
+            if stop > start:
+                yield slice(start, stop), each
+                start = stop
+
+    def groups(self, *cached: Array, new: slice) -> Iterator[tuple[int, slice, Array, tuple[Array, ...]]]:
         """For each sequence and KV head: sequence, query heads, [queries x group, width], and [keys, width] each."""
         batch, _, heads, width = self.query.shape
         group = heads // cached[0].shape[2]
         for b in range(batch):
             for h in range(cached[0].shape[2]):
                 part = slice(h * group, (h + 1) * group)
-                yield b, part, self.query[b, :, part].reshape(-1, width), tuple(x[b, :, h] for x in cached)
+                yield b, part, self.query[b, new, part].reshape(-1, width), tuple(x[b, :, h] for x in cached)
 
     def in_groups(self, length: int) -> Iterator[tuple[Heads, tuple[int, int]]]:
         """Queries of each group of tokens, with the positions before the group and up to its last query."""
@@ -84,97 +95,142 @@ def scale_of(width: int, lanes: Lanes) -> Any:
     return lanes.number(1.0 / float(np.sqrt(float(width))))
 
 
-def scores(heads: Heads, keys: Array, unit: Unit, lanes: Lanes) -> Array:
+def scores(heads: Heads, keys: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
     """Q K^T / sqrt(width), [batch, heads, new positions, keys]; 0 where nothing is seen."""
     batch, queries, count, width = heads.query.shape
     seen = heads.seen(keys.shape[1])
     made = np.zeros((batch, count, queries, keys.shape[1]), dtype=lanes.dtype)
     scale = scale_of(width, lanes)
-    for b, part, q, (k,) in heads.groups(keys):
-        found = multiply(prepare(Stored(q), unit, -1), prepare(Stored(k.T), unit, -2), unit)
-        found = lanes.multiply(lanes.round(found), scale).reshape(queries, -1, keys.shape[1])
-        made[b, part] = np.where(seen[None], found.transpose(1, 0, 2), 0)
+    for new, each in heads.ranges(how):
+        for b, part, q, (k,) in heads.groups(keys, new=new):
+            found = multiply(
+                prepare(Stored(q), each.unit, -1), prepare(Stored(k.T), each.unit, -2), each.unit, sums=each.sums
+            )
+            found = lanes.multiply(lanes.round(found), scale).reshape(new.stop - new.start, -1, keys.shape[1])
+            made[b, part, new] = np.where(seen[None, new], found.transpose(1, 0, 2), 0)
     return made
 
 
-def contexts(heads: Heads, weights: Array, values: Array, unit: Unit, lanes: Lanes) -> Array:
+def contexts(heads: Heads, weights: Array, values: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
     """P V for [batch, heads, new positions, keys], as [batch, new positions, heads, width]."""
     batch, count, queries, keys = weights.shape
     made = np.empty((batch, queries, count, values.shape[3]), dtype=lanes.dtype)
-    for b, part, _, (v,) in heads.groups(values):
-        p = weights[b, part].transpose(1, 0, 2).reshape(-1, keys)
-        p, v = padded(unit, p, v)
-        found = multiply(*weighted(p, v, unit), unit)
-        made[b, :, part] = lanes.round(found).reshape(queries, -1, v.shape[1])
+    for new, each in heads.ranges(how):
+        for b, part, _, (v,) in heads.groups(values, new=new):
+            p = weights[b, part, new].transpose(1, 0, 2).reshape(-1, keys)
+            p, v = padded(each.unit, p, v)
+            found = multiply(*weighted(p, v, each.unit), each.unit, sums=each.sums)
+            made[b, new, part] = lanes.round(found).reshape(new.stop - new.start, -1, v.shape[1])
     return made
 
 
-@dataclass(frozen=True)
-class Fused:
-    """How attention runs in one kernel.
-
-    Attributes:
-        unit: of both products.
-        lanes: of softmax.
-        tile: keys of a tile; None takes all at once.
-        rounded: format of P before P V; None leaves it at the width of the lanes.
-    """
-
-    unit: Unit
-    lanes: Lanes
-    tile: int | None
-    rounded: Format | None
-
-
-def fused(heads: Heads, keys: Array, values: Array, how: Fused) -> Array:
+def fused(heads: Heads, keys: Array, values: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
     """Attention without its scores in memory, [batch, new positions, heads, width].
 
     Args:
         heads: queries.
         keys: [batch, keys, KV heads, width].
         values: likewise.
-        how: its numbers.
+        how: units, parts and tiles, by position of the queries.
+        lanes: of softmax.
     """
-    lanes = how.lanes
     batch, queries, count, width = heads.query.shape
     seen = heads.seen(keys.shape[1])
     made = np.empty((batch, queries, count, values.shape[3]), dtype=lanes.dtype)
     scale = scale_of(width, lanes)
-    for b, part, q, (k, v) in heads.groups(keys, values):
-        rows = np.repeat(seen, part.stop - part.start, axis=0)
-        found = _online(q, (k, v), rows, scale, how)
-        made[b, :, part] = found.reshape(queries, -1, v.shape[1])
+    for new, each in heads.ranges(how):
+        for b, part, q, (k, v) in heads.groups(keys, values, new=new):
+            rows = np.repeat(seen[new], part.stop - part.start, axis=0)
+            found = _whole(q, (k, v), rows, scale, each, lanes)
+            made[b, new, part] = found.reshape(new.stop - new.start, -1, v.shape[1])
     return made
 
 
-def _online(q: Array, cached: tuple[Array, Array], seen: NDArray[np.bool_], scale: Any, how: Fused) -> Array:
+@dataclass(frozen=True, eq=False)
+class _Running:
+    """An online softmax that has seen some keys: [rows] maxima and sums, [rows, width] of sums of values."""
+
+    highest: Array
+    total: Array
+    made: Array
+
+    def rows(self, chosen: NDArray[np.intp]) -> _Running:
+        return _Running(self.highest[chosen], self.total[chosen], self.made[chosen])
+
+    def put(self, chosen: NDArray[np.intp], found: _Running) -> None:
+        self.highest[chosen], self.total[chosen], self.made[chosen] = found.highest, found.total, found.made
+
+    @staticmethod
+    def empty(rows: int, width: int, lanes: Lanes) -> _Running:
+        return _Running(
+            np.full(rows, -np.inf, dtype=lanes.dtype), np.zeros(rows, dtype=lanes.dtype),
+            np.zeros((rows, width), dtype=lanes.dtype),
+        )  # fmt: skip
+
+
+def _whole(
+    q: Array, cached: tuple[Array, Array], seen: NDArray[np.bool_], scale: Any, how: Keys, lanes: Lanes
+) -> Array:
+    """All parts of the keys, joined. Parts are whole tiles, counted from the tile of the first key that a row sees."""
+    k, v = cached
+    step = how.sums.tile or len(k)
+    if how.sums.parts == 1:
+        found = _online(q, (k, v), seen, scale, how, lanes, (0, len(k)))
+        return lanes.divide(found.made, found.total[:, None])
+    first = np.argmax(seen, axis=1) // step * step
+    last = len(k) - np.argmax(seen[:, ::-1], axis=1)
+    made = np.empty((len(q), v.shape[1]), dtype=lanes.dtype)
+    ends = np.stack([first, -(-last // step) * step], axis=1)
+    for start, end in np.unique(ends, axis=0):
+        (rows,) = np.nonzero((ends == (start, end)).all(axis=1))
+        joined = _Running.empty(len(rows), v.shape[1], lanes)
+        for bounds in how.sums.bounds(min(int(end), len(k)), int(start)):
+            joined = _joined(joined, _online(q[rows], (k, v), seen[rows], scale, how, lanes, bounds), lanes)
+        made[rows] = lanes.divide(joined.made, joined.total[:, None])
+    return made
+
+
+def _joined(a: _Running, b: _Running, lanes: Lanes) -> _Running:
+    """Two parts of the keys, each rescaled to the larger maximum."""
+    if np.isinf(a.highest).all():
+        return b
+    highest = np.maximum(a.highest, b.highest)
+    kept, more = (lanes.exp(lanes.subtract(x.highest, highest)) for x in (a, b))
+    return _Running(
+        highest,
+        lanes.add(lanes.multiply(a.total, kept), lanes.multiply(b.total, more)),
+        lanes.add(lanes.multiply(a.made, kept[:, None]), lanes.multiply(b.made, more[:, None])),
+    )
+
+
+def _online(
+    q: Array, cached: tuple[Array, Array], seen: NDArray[np.bool_], scale: Any, how: Keys, lanes: Lanes,
+    bounds: tuple[int, int],
+) -> _Running:  # fmt: skip
     """Online softmax (Milakov and Gimelshein, 2018) over tiles of keys; one tile is the ordinary softmax."""
-    (k, v), unit, lanes = cached, how.unit, how.lanes
-    step = how.tile or len(k)
-    highest = np.full(len(q), -np.inf, dtype=lanes.dtype)
-    total = np.zeros(len(q), dtype=lanes.dtype)
-    made = np.zeros((len(q), v.shape[1]), dtype=lanes.dtype)
-    for at in range(0, len(k), step):
-        here = seen[:, at : at + step]
+    (k, v), unit, after_unit = cached, how.unit, how.values_unit
+    state = _Running.empty(len(q), v.shape[1], lanes)
+    for at in range(bounds[0], bounds[1], how.sums.tile or len(k)):
+        end = min(at + (how.sums.tile or len(k)), bounds[1])
+        here = seen[:, at:end]
         rows = np.nonzero(here.any(axis=1))[0]
         if not len(rows):
             continue
-        here = here[rows]
-        s = multiply(prepare(Stored(q[rows]), unit, -1), prepare(Stored(k[at : at + step].T), unit, -2), unit)
+        here, before = here[rows], state.rows(rows)
+        s = multiply(prepare(Stored(q[rows]), unit, -1), prepare(Stored(k[at:end].T), unit, -2), unit)
         s = lanes.multiply(lanes.round(s), scale)
         if not np.isfinite(s[here]).all():
             raise RequestError(f"attention: scores beyond the range of {lanes.width} or its accumulator")
-        before = highest[rows]
-        after = np.maximum(before, np.max(np.where(here, s, -np.inf), axis=1))
+        highest = np.maximum(before.highest, np.max(np.where(here, s, -np.inf), axis=1))
         p = np.zeros_like(s)
-        p[here] = lanes.exp(lanes.subtract(s, after[:, None])[here])
-        kept = lanes.exp(lanes.subtract(before, after))
-        total[rows] = lanes.add(lanes.multiply(total[rows], kept), lanes.sum(p))
-        highest[rows] = after
-        if not adds_integers(unit):  # there it is rounded with the scales of V in it
-            p = store(p, how.rounded, "attention, P").values
-        start = None if not at or not np.isfinite(before).any() else lanes.multiply(made[rows], kept[:, None])
-        p, here_v = padded(unit, p, v[at : at + step])
-        found = multiply(*weighted(p, here_v, unit), unit, start)
-        made[rows] = lanes.round(found)
-    return lanes.divide(made, total[:, None])
+        p[here] = lanes.exp(lanes.subtract(s, highest[:, None])[here])
+        kept = lanes.exp(lanes.subtract(before.highest, highest))
+        total = lanes.add(lanes.multiply(before.total, kept), lanes.sum(p))
+        if not adds_integers(after_unit):  # there it is rounded with the scales of V in it
+            p = store(p, how.weights, "attention, P").values
+        fresh = not np.isfinite(before.highest).any()
+        start = None if fresh else lanes.multiply(before.made, kept[:, None])
+        p, here_v = padded(after_unit, p, v[at:end])
+        found = multiply(*weighted(p, here_v, after_unit), after_unit, start)
+        state.put(rows, _Running(highest, total, lanes.round(found)))
+    return state

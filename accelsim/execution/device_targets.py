@@ -6,12 +6,13 @@ is what is priced.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Final
 
 from accelsim import catalog
-from accelsim.devices.families import kernel_device
+from accelsim.devices.families import device_for, kernel_device
 from accelsim.errors import RequestError
 from accelsim.evaluate.resolve import described
 from accelsim.execution.lanes import Lanes
@@ -20,6 +21,8 @@ from accelsim.graph.operator import Kind, Operator, Role
 from accelsim.mapping.fpga.operands import refused
 from accelsim.mapping.gpu.pairs import resolve as gpu_pair
 from accelsim.mapping.ipu.pairs import resolve as ipu_pair
+from accelsim.mapping.kernel import Kernel
+from accelsim.mapping.sums import WHOLE, Sums
 from accelsim.mapping.tsp.pairs import resolve as tsp_pair
 from accelsim.numerics.accumulator import AnyAccumulator, accumulator
 from accelsim.spec.aim import AimPart
@@ -32,9 +35,11 @@ from accelsim.spec.ipu import IpuPart
 from accelsim.spec.system import System
 from accelsim.spec.tsp import TspPart
 from accelsim.spec.upmem import UpmemPart
-from accelsim.timing.gpu.decode import STEP
 
 BESIDE: Final = "on the vector unit, beside the main loop"
+
+LANES: Final = "fp32-fma"
+ON_LANES: Final = "kernels of single heads multiply on the vector unit: fused multiply-adds, taken in increasing k"
 
 _TENSOR_CORES: Final = {
     ("volta", "fp16"): "volta-fp16", ("ampere", "fp16"): "ampere-fp16", ("ampere", "bf16"): "ampere-bf16",
@@ -73,10 +78,17 @@ def _gpu_accumulator(chip: GpuChip, operands: tuple[str, str]) -> tuple[AnyAccum
 
 @dataclass(frozen=True)
 class Device:
-    """A chip of one kind of units; `units` says how these multiply."""
+    """A chip of one kind of units.
+
+    Attributes:
+        name: of the chip.
+        part: that has the units.
+        mapped: the kernel of an operator, where it says in which parts it adds; the same mapping is priced.
+    """
 
     name: str
     part: GpuChip | IpuPart | TspPart | FpgaPart
+    mapped: Callable[[Operator], Kernel | Infeasible] | None = None
 
     def lanes(self, op: Operator, phase: str) -> Lanes:
         """fp32; the lanes of an FPGA overlay are as wide as its results."""
@@ -86,11 +98,15 @@ class Device:
 
     def unit(self, op: Operator, phase: str) -> Unit | Infeasible:
         """As the mapping of the part pairs the formats."""
-        return _unit(self.part, op)
+        found = _unit(self.part, op)
+        if isinstance(found, Infeasible) or not self.sums(op).lanes:
+            return found
+        return replace(found, accumulator=accumulator(LANES), native=False, source=ON_LANES, status="assumed")
 
-    def tile(self, op: Operator) -> int | None:
-        """On a GPU a step of its kernel for decoding; other machines write scores out, or hold a whole row."""
-        return STEP if isinstance(self.part, GpuChip) else None
+    def sums(self, op: Operator) -> Sums:
+        """As the kernel of a GPU has them; other machines write scores out or hold a whole row, and add along k."""
+        found = self.mapped(op) if self.mapped is not None else None
+        return found.sums or WHOLE if isinstance(found, Kernel) else WHOLE
 
     def table(self, op: Operator) -> int:
         """Entries of the table that an overlay has in place of GELU."""
@@ -164,8 +180,7 @@ class Memory:
     """A system of memories that compute, beside its host.
 
     Vectors times matrices are the units' in decode, wherever their format is that of the units; all else is the
-    host's. Where `simulate` finds the host faster at one size, its arithmetic is not this one. With `everywhere`,
-    prefill computes as decode does, so that one pass judges what decode makes of every position.
+    host's. Where `simulate` finds the host faster at one size, its arithmetic is not this one.
     """
 
     name: str
@@ -173,7 +188,6 @@ class Memory:
     native: str
     how: AnyAccumulator
     cache: bool
-    everywhere: bool = False
 
     def lanes(self, op: Operator, phase: str) -> Lanes:
         """The host's."""
@@ -184,26 +198,39 @@ class Memory:
         formats = op.operand_formats()
         fits = all(form.name == self.native for form in formats)
         mine = op.kind in (Kind.MATMUL, Kind.EXPERTS) or (self.cache and op.kind is Kind.ATTENTION)
-        if (phase == "decode" or self.everywhere) and fits and mine:
+        if phase == "decode" and fits and mine:
             return Unit(self.how, *formats, source=self.how.source, status=self.how.status)
         return self.host.unit(op, phase)
 
-    def tile(self, op: Operator) -> int | None:
-        """All keys at once: the units write scores out, and the host makes their softmax."""
-        return None if self.cache else self.host.tile(op)
+    def sums(self, op: Operator) -> Sums:
+        """All keys at once where the units write scores out, and the host makes their softmax; else the host's."""
+        return WHOLE if self.cache else self.host.sums(op)
 
     def table(self, op: Operator) -> int:
         """The host's functions have formulas."""
         return 0
 
 
-def device_target(chip: Chip, *, weights: str | None = None, as_decode: bool = False) -> Device | Memory:
+class _Mapped:
+    """Kernels of a GPU as `simulate` prices them; the latest is kept, since several things are asked of it."""
+
+    def __init__(self, chip: GpuChip) -> None:
+        rates = {name for row in chip.peak for name in row.operands}
+        self._device = device_for(chip, {name: catalog.format_(name).bits for name in rates})
+        self._latest: tuple[Operator, Kernel | Infeasible] | None = None
+
+    def __call__(self, op: Operator) -> Kernel | Infeasible:
+        if self._latest is None or self._latest[0] is not op:
+            self._latest = (op, self._device.kernel(op))
+        return self._latest[1]
+
+
+def device_target(chip: Chip, *, weights: str | None = None) -> Device | Memory:
     """The arithmetic of a chip or system.
 
     Args:
         chip: by record.
         weights: their format, in which units compute whose arithmetic is software.
-        as_decode: prefill, too, in the arithmetic of decode, where they differ.
 
     Raises:
         RequestError: a chip that no model runs on.
@@ -214,10 +241,11 @@ def device_target(chip: Chip, *, weights: str | None = None, as_decode: bool = F
         assert isinstance(part, GpuChip)
         units = kernel_device(chip, memory, weights).native
         how = _software(units) if isinstance(memory, UpmemPart) else accumulator(_PIM[type(memory)])
-        return Memory(chip.name, Device(chip.name, part), units, how, chip.memory == "replaces", as_decode)
+        host = Device(chip.name, part, _Mapped(part))
+        return Memory(chip.name, host, units, how, chip.memory == "replaces")
     if not isinstance(part, GpuChip | IpuPart | TspPart | FpgaPart):
         raise RequestError(f"{chip.name}: models are executed on chips that models run on; see `accelsim list arch`")
-    return Device(chip.name, part)
+    return Device(chip.name, part, _Mapped(part) if isinstance(part, GpuChip) else None)
 
 
 def _software(units: str) -> AnyAccumulator:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import RequestError
 from accelsim.evaluate.phases import Work
 from accelsim.execution import walk
 from accelsim.execution.cache import KvCache
 from accelsim.execution.changes import in_token_groups, with_outliers
-from accelsim.execution.plan import NumericsPlan, Target, plan_of
+from accelsim.execution.plan import NumericsPlan, Target, attending, plan_of
 from accelsim.execution.rules import Pass
 from accelsim.execution.static import StaticScales
+from accelsim.execution.targets import ExactSums
 from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Graph, Role
@@ -54,6 +56,8 @@ class Setting:
             None leaves activations narrow between operators, too.
         outliers_from: columns of inputs that are multiplied apart have a magnitude from here on; None for none.
         token_groups: keys and values are quantised in groups of tokens.
+        as_decode: prefill computes every position as decode of one sequence does, so that one pass judges what decode
+            makes of every position.
     """
 
     formats: Formats
@@ -63,6 +67,7 @@ class Setting:
     scales: str | None = None
     outliers_from: float | None = None
     token_groups: bool = False
+    as_decode: bool = False
 
 
 class Executor:
@@ -74,23 +79,27 @@ class Executor:
         setting: formats and fusion.
         target: who computes.
 
+    Attributes:
+        plan: of the shortest prompt and step, for what holds at every length; why there is none.
+        clipped: elements beyond the range of their format.
+
     Raises:
         RequestError: a family that is not executed, or an override that names nothing.
     """
 
     def __init__(self, model: Model, weights: Weights, setting: Setting, target: Target) -> None:
-        self.model, self._weights, self._setting = model, weights, setting
-        graphs = (self.prefill_graph(1, 2), self.decode_graph(1, 2))
-        found = plan_of(graphs, target, setting.unrounded)
-        if isinstance(found, NumericsPlan) and setting.token_groups:
-            found = in_token_groups(found)
-        if isinstance(found, NumericsPlan) and setting.outliers_from is not None:
-            found = with_outliers(found, graphs, target, setting.outliers_from)
-        if isinstance(found, NumericsPlan) and setting.scales == STATIC:
-            found = replace(found, static=True)
+        self.model, self._weights, self._setting, self._target = model, weights, setting, target
+        self._plans: dict[tuple[str, int, int], NumericsPlan] = {}
+        found = self._made((self.prefill_graph(1, 2), self.decode_graph(1, 2)))
         self.plan: NumericsPlan | Infeasible = found
         self.clipped: dict[tuple[str, str], tuple[int, int]] = {}
         self._scales: StaticScales | None = None
+
+    def with_exact_sums(self) -> Executor:
+        """The same formats and conversions with exact sums; see `accelsim.execution.targets.ExactSums`."""
+        made = Executor(self.model, self._weights, self._setting, ExactSums(self._target))
+        made._scales = self._scales
+        return made
 
     @property
     def overrides(self) -> Mapping[str, Format]:
@@ -130,6 +139,60 @@ class Executor:
             self.model, at.formats, batch, prompt, 2, "all", Routing(), at.fuse, at.scales, overrides=at.overrides
         )
 
+    def planned(self, batch: int, prompt: int, past: Iterable[int] = ()) -> NumericsPlan:
+        """The plan of a prompt, then of decode steps after so many positions each; attention names the positions.
+
+        Raises:
+            RequestError: the target has no way to compute in these formats.
+        """
+        if isinstance(self.plan, Infeasible):
+            raise RequestError(self.plan.reason)
+        made, steps = self._prefill(batch, prompt), list(past)
+        if not steps:
+            return made
+        found = attending(self._decode(batch, steps[0]), (self.decode_graph(batch, at) for at in steps), self._target)
+        return replace(made, operators=(*made.operators, *found.operators))
+
+    def _prefill(self, batch: int, prompt: int) -> NumericsPlan:
+        key = ("prefill", batch, prompt)
+        if key not in self._plans:
+            graph = self.prefill_graph(batch, prompt)
+            self._plans[key] = self._as_decode(graph, prompt) if self._setting.as_decode else self._plan(graph)
+        return self._plans[key]
+
+    def _decode(self, batch: int, past: int) -> NumericsPlan:
+        key = ("decode", batch, past)
+        if key not in self._plans:
+            graph, first = self.decode_graph(batch, past), ("decode", batch, 0)
+            if first not in self._plans:
+                self._plans[first] = self._plan(graph)
+            self._plans[key] = attending(self._plans[first], (graph,), self._target)
+        return self._plans[key]
+
+    def _as_decode(self, graph: Graph, prompt: int) -> NumericsPlan:
+        """Every operator of a prompt as decode steps of one sequence have it; attention by position."""
+        steps = (self.decode_graph(1, at) for at in range(prompt))
+        found = attending(self._decode(1, 0), steps, self._target)
+        own, named = self._plan(graph), {op.name: replace(op, phase=graph.phase) for op in found.operators}
+        return replace(own, operators=tuple(named.get(op.name, op) for op in own.operators))
+
+    def _plan(self, graph: Graph) -> NumericsPlan:
+        found = self._made((graph,))
+        assert isinstance(found, NumericsPlan)
+        return found
+
+    def _made(self, graphs: Sequence[Graph]) -> NumericsPlan | Infeasible:
+        """The plan of some phases, with what methods change in it."""
+        at = self._setting
+        found = plan_of(graphs, self._target, at.unrounded)
+        if isinstance(found, Infeasible):
+            return found
+        if at.token_groups:
+            found = in_token_groups(found)
+        if at.outliers_from is not None:
+            found = with_outliers(found, graphs, self._target, at.outliers_from)
+        return replace(found, static=True) if at.scales == STATIC else found
+
     def start(self, tokens: Tokens, observe: walk.Observer | None = None) -> tuple[Array, State]:
         """Prefill.
 
@@ -141,16 +204,19 @@ class Executor:
             Logits [batch, positions, vocabulary], and what decode goes on from.
         """
         state = State(KvCache(len(tokens)), 0)
-        return self._run(self.prefill_graph(*tokens.shape), tokens, state, observe)
+        numbers = self._prefill(*tokens.shape)
+        return self._run(self.prefill_graph(*tokens.shape), numbers, tokens, state, observe)
 
     def step(self, tokens: Tokens, state: State, observe: walk.Observer | None = None) -> tuple[Array, State]:
         """One decode step for [batch, 1] tokens; logits [batch, 1, vocabulary]."""
-        return self._run(self.decode_graph(len(tokens), state.past), tokens, state, observe)
+        numbers = self._decode(len(tokens), state.past)
+        return self._run(self.decode_graph(len(tokens), state.past), numbers, tokens, state, observe)
 
-    def _run(self, graph: Graph, tokens: Tokens, state: State, observe: walk.Observer | None) -> tuple[Array, State]:
-        assert isinstance(self.plan, NumericsPlan)
+    def _run(
+        self, graph: Graph, numbers: NumericsPlan, tokens: Tokens, state: State, observe: walk.Observer | None
+    ) -> tuple[Array, State]:
         at = Pass(self.model, self._weights, state.cache, tokens, state.past, clipped=self.clipped, scales=self._scales)
-        logits = walk.run(graph, self.plan, at, observe)
+        logits = walk.run(graph, numbers, at, observe)
         return logits.reshape(*tokens.shape, -1), State(state.cache, state.past + tokens.shape[1])
 
 

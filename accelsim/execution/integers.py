@@ -7,6 +7,7 @@ along the keys that P V adds up, and are brought to P before it is rounded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -46,16 +47,26 @@ def in_blocks(form: Format) -> bool:
     )
 
 
-def partial_sums(a: Operand, b: Operand, unit: Unit) -> Array:
-    """[m, k] times [k, n] where blocks along k have scales: a sum for each block, times its scales, added in fp32."""
+def partial_sums(a: Operand, b: Operand, unit: Unit, parts: Sequence[tuple[int, int]]) -> Array:
+    """[m, k] times [k, n] where blocks along k have scales: a sum for each block, times its scales, added in fp32.
+
+    Args:
+        a: the first operand.
+        b: the second.
+        unit: that adds integers.
+        parts: first element and end of the parts of k, which are added in fp32 after their blocks.
+    """
     assert not isinstance(unit.accumulator, str)
-    k = a.values.shape[1]
-    cuts = sorted({k, *(at for x in (a, b) if x.length for at in range(0, k, x.length))})
     made: Array | None = None
-    for start, stop in pairwise(cuts):
-        left, right = _piece(a, start, stop, -1), _piece(b, start, stop, -2)
-        found = np.asarray(matmul(left, right, accumulator=unit.accumulator).values, dtype=np.float32)
-        made = found if made is None else made + found
+    for first, end in parts:
+        cuts = {first, end, *(at for x in (a, b) if x.length for at in range(0, end, x.length) if at > first)}
+        part: Array | None = None
+        for start, stop in pairwise(sorted(cuts)):
+            left, right = _piece(a, start, stop, -1), _piece(b, start, stop, -2)
+            found = np.asarray(matmul(left, right, accumulator=unit.accumulator).values, dtype=np.float32)
+            part = found if part is None else part + found
+        assert part is not None
+        made = part if made is None else made + part
     assert made is not None
     return made
 

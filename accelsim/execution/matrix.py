@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.execution import sums
+from accelsim.execution import sums as exact_sums
 from accelsim.execution.integers import adds_integers, in_blocks, integers, partial_sums, weighted_values
 from accelsim.execution.plan import Unit
 from accelsim.execution.stored import Stored, converter
+from accelsim.mapping.sums import WHOLE, Sums
+from accelsim.numerics.accumulator import AnyAccumulator
 from accelsim.numerics.arithmetic import matmul, operand
 from accelsim.numerics.arithmetic.operand import Operand
 from accelsim.spec.format import BlockFormat, Format
@@ -61,19 +64,32 @@ def _as(found: Operand, target: Format) -> Operand:
     return replace(made, end=found.end)
 
 
-def multiply(a: Prepared, b: Prepared, unit: Unit, start: Array | None = None) -> Array:
-    """[m, k] times [k, n], two-dimensional, after `start` where there is one; fp64 for that mode, else fp32."""
+def multiply(a: Prepared, b: Prepared, unit: Unit, start: Array | None = None, sums: Sums = WHOLE) -> Array:
+    """[m, k] times [k, n], two-dimensional; fp64 for that mode, else fp32.
+
+    Args:
+        a: the first operand.
+        b: the second.
+        unit: that multiplies.
+        start: what the sum begins with; only of products in one part.
+        sums: parts of k, each added from zero, then in fp32, the first to the last. Sums of "exact", "fp64" and "fp32"
+            have one part.
+    """
     if isinstance(a, Operand) and isinstance(b, Operand):
         assert not isinstance(unit.accumulator, str)
+        bounds = sums.bounds(a.values.shape[-1])
         if adds_integers(unit) and (a.length or b.length):
-            return partial_sums(a, b, unit)
-        return np.asarray(matmul(a, b, accumulator=unit.accumulator, c=start).values)
+            return partial_sums(a, b, unit, bounds)
+        if len(bounds) == 1:
+            return np.asarray(matmul(a, b, accumulator=unit.accumulator, c=start).values)
+        assert start is None
+        return _in_parts(a, b, unit.accumulator, bounds)
     assert not isinstance(a, Operand)
     assert not isinstance(b, Operand)
     if unit.accumulator == "exact":
-        made = sums.exactly(a, b)
+        made = exact_sums.exactly(a, b)
         return made if start is None else start + made
-    return sums.in_sequence(a, b, start)
+    return exact_sums.in_sequence(a, b, start)
 
 
 def weighted(p: Array, v: Array, unit: Unit) -> tuple[Prepared, Prepared]:
@@ -81,3 +97,25 @@ def weighted(p: Array, v: Array, unit: Unit) -> tuple[Prepared, Prepared]:
     if adds_integers(unit):
         return weighted_values(p, v, unit)
     return prepare(Stored(p), unit, -1), prepare(Stored(v), unit, -2)
+
+
+def _in_parts(a: Operand, b: Operand, how: AnyAccumulator, bounds: Sequence[tuple[int, int]]) -> Array:
+    """Partial sums, added in fp32; what multiplies at the very end does so after that."""
+    made: Array | None = None
+    for first, end in bounds:
+        found = np.asarray(matmul(_piece(a, first, end, -1), _piece(b, first, end, -2), accumulator=how).values)
+        made = found if made is None else made + found
+    assert made is not None
+    ends = [x.end for x in (a, b) if x.end is not None]
+    return made * np.prod(np.broadcast_arrays(*ends), axis=0).astype(np.float32) if ends else made
+
+
+def _piece(x: Operand, first: int, end: int, axis: int) -> Operand:
+    """Elements of k from first to before end, without what multiplies at the very end."""
+    taken = slice(first, end)
+    whole = (slice(None), taken) if axis == -1 else (taken, slice(None))
+    scales = x.scales
+    if scales is not None:
+        blocks = slice(first // x.length, -(-end // x.length))
+        scales = scales[(slice(None), blocks) if axis == -1 else (blocks, slice(None))]
+    return replace(x, values=x.values[whole], scales=scales, end=None)

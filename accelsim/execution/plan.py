@@ -8,7 +8,7 @@ and asks nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -16,12 +16,12 @@ from accelsim.errors import RequestError
 from accelsim.execution.lanes import Lanes
 from accelsim.graph.operator import MATRIX_KINDS, Graph, Kind, Operator, Role, Tensor
 from accelsim.mapping.gpu.steps import COPIES, FREE
+from accelsim.mapping.sums import WHOLE, Sums
 from accelsim.numerics.accumulator import AnyAccumulator
 from accelsim.spec.format import BlockFormat, Format, TwoLevelBlockFormat
 from accelsim.spec.infeasible import Infeasible
 
-REGISTER: Final = "register"
-"""Storage of what is never written: the width of the lanes."""
+ATTENTION_KINDS: Final = (Kind.ATTENTION, Kind.SCORES, Kind.CONTEXT)
 
 KEYS: Final = "k_cache"
 """Tensor of the graph that holds keys."""
@@ -58,6 +58,37 @@ class Unit:
         if isinstance(self.accumulator, str):
             return self.accumulator
         return self.accumulator.name or type(self.accumulator).__name__.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """How new positions meet the keys, from one position on until the next of these.
+
+    Attributes:
+        first: absolute position of the first query that it holds for.
+        unit: of both products.
+        sums: parts and tiles of keys.
+        weights: format that P is rounded to before P V; None leaves it at the width of the lanes.
+    """
+
+    first: int
+    unit: Unit
+    sums: Sums = WHOLE
+    weights: Format | None = None
+
+    @property
+    def values_unit(self) -> Unit:
+        """The unit of P V, which takes P as it is rounded."""
+        return self.unit if self.weights is self.unit.first else replace(self.unit, first=self.weights)
+
+    @property
+    def order(self) -> str:
+        """The order of sums, in words."""
+        made = _along(self.unit, WHOLE)
+        made += f"; tiles of {self.sums.tile} keys from position 0" if self.sums.tile else "; all keys at once"
+        if self.sums.parts > 1:
+            made += f"; {self.sums.parts} parts of {self.sums.extent} keys, joined in fp32 by maxima and sums"
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +156,9 @@ class OperatorPlan:
         kind: what it does.
         tensors: inputs, then outputs.
         lanes: element-wise arithmetic and reductions.
-        unit: of matrix kinds.
-        tile: keys of one tile of fused attention; None takes all keys at once.
+        unit: of matrix kinds; of attention, that of the first of `keys`.
+        sums: parts of k, of products with weights.
+        keys: of attention, by position of the queries.
         table: entries of the table that takes the place of an activation function; 0 for the formula.
         parts: operators of a fused kernel; what they hand to each other stays in registers.
         outliers: columns that are taken out of the input, or multiplied apart; None for all in one piece.
@@ -138,7 +170,8 @@ class OperatorPlan:
     tensors: tuple[TensorPlan, ...]
     lanes: Lanes
     unit: Unit | None = None
-    tile: int | None = None
+    sums: Sums = WHOLE
+    keys: tuple[Keys, ...] = ()
     table: int = 0
     parts: tuple[OperatorPlan, ...] = ()
     outliers: Outliers | None = None
@@ -169,10 +202,15 @@ class OperatorPlan:
             return _REDUCTIONS.get(self.kind, "") and (
                 "exact" if self.lanes.exact else f"{self.lanes.width} in increasing index"
             )
-        inside = "none, the sum is exact" if self.unit.accumulator == "exact" else f"{self.unit.label} along k"
-        if self.kind is not Kind.ATTENTION:
-            return inside
-        return inside + (f"; tiles of {self.tile} keys from position 0" if self.tile else "; all keys at once")
+        if not self.keys:
+            return _along(self.unit, self.sums)
+        several = len(self.keys) > 1
+        return "; ".join((f"from position {k.first}: " if several else "") + k.order for k in self.keys)
+
+
+def _along(unit: Unit, sums: Sums) -> str:
+    made = "none, the sum is exact" if unit.accumulator == "exact" else f"{unit.label} along k"
+    return made if sums.parts == 1 else f"{made}; {sums.parts} parts of {sums.extent}, added in fp32"
 
 
 _REDUCTIONS: Final = {Kind.NORM: "statistics", Kind.SOFTMAX: "sum", Kind.ROUTE: "sum", Kind.COMBINE: "sum"}
@@ -194,8 +232,8 @@ class Target(Protocol):
         """The arithmetic of a matrix operator."""
         ...
 
-    def tile(self, op: Operator) -> int | None:
-        """Keys of a tile of fused attention."""
+    def sums(self, op: Operator) -> Sums:
+        """In which parts a matrix operator adds."""
         ...
 
     def table(self, op: Operator) -> int:
@@ -294,13 +332,40 @@ def _operator(
     unit = target.unit(op, phase) if op.kind in MATRIX_KINDS else None
     if isinstance(unit, Infeasible):
         return unit
+    keys = (_keys(op, phase, target),) if op.kind in ATTENTION_KINDS else ()
     return OperatorPlan(
         phase, op.name, op.kind,
         tuple(_tensor(t, at >= len(op.inputs), unrounded, written, unit) for at, t in enumerate(_both(op))),
-        target.lanes(op, phase), unit,
-        tile=target.tile(op) if op.kind is Kind.ATTENTION else None,
+        target.lanes(op, phase), unit, target.sums(op) if unit is not None and not keys else WHOLE, keys,
         table=target.table(op) if op.kind is Kind.ACTIVATION else 0,
     )  # fmt: skip
+
+
+def attending(plan: NumericsPlan, graphs: Iterable[Graph], target: Target) -> NumericsPlan:
+    """The plan of a phase for other lengths of the keys; nothing else of it depends on them.
+
+    Args:
+        plan: of one phase.
+        graphs: of that phase, by rising position of the queries.
+        target: who computes.
+    """
+    found: dict[str, list[Keys]] = {}
+    for graph in graphs:
+        for _, op in graph:
+            if op.kind in ATTENTION_KINDS:
+                key, keys = _keys(op, graph.phase, target), found.setdefault(op.name, [])
+                if not keys or replace(key, first=keys[-1].first) != keys[-1]:
+                    keys.append(key)
+    made = (
+        replace(op, unit=found[op.name][0].unit, keys=tuple(found[op.name])) if op.keys else op for op in plan.operators
+    )
+    return replace(plan, operators=tuple(made))
+
+
+def _keys(op: Operator, phase: str, target: Target) -> Keys:
+    unit, sums = target.unit(op, phase), target.sums(op)
+    assert isinstance(unit, Unit)
+    return Keys(int(op.dims["past"]), unit, sums, None if sums.lanes else unit.first)
 
 
 def _both(op: Operator) -> tuple[Tensor, ...]:

@@ -174,7 +174,7 @@ def _matmul(step: Step, at: Pass) -> dict[str, Array | Choice]:
         tied = tensor.name == TOKEN_TABLE
         right = at.weights.matrix(layer, plan, unit, (shape[0], shape[1]), tied=tied)
         found = next(outputs).name
-        made[found] = lanes.round(multiply(left, right, unit))
+        made[found] = lanes.round(multiply(left, right, unit, sums=step.plan.sums))
         apart = _beside(step, at)
         if apart is not None:
             weight = at.weights.values(layer, plan, (shape[0], shape[1]))
@@ -207,7 +207,7 @@ def _experts(step: Step, at: Pass) -> dict[str, Array | Choice]:
             part = slice(stops[expert] - counts[expert], stops[expert])
             left = prepare(_rows(source, part, _storage(step, op.inputs[0]), op.name), unit, -1)
             right = at.weights.experts(layer, plan, unit, shape, int(expert))
-            result[part] = lanes.round(multiply(left, right, unit))
+            result[part] = lanes.round(multiply(left, right, unit, sums=step.plan.sums))
             if apart is not None:
                 weight = at.weights.values(layer, plan, shape, int(expert))
                 result[part] = lanes.add(result[part], lanes.round(apart[0].product(weight, apart[1], part)))
@@ -265,19 +265,18 @@ def _append(step: Step, at: Pass) -> dict[str, Array | Choice]:
     return made
 
 
-def _heads(step: Step, at: Pass) -> tuple[attention.Heads, Array, Array, Unit]:
+def _heads(step: Step, at: Pass) -> tuple[attention.Heads, Array, Array]:
     op = step.op
-    assert step.plan.unit is not None
     assert step.layer is not None
     query = at.array("q").reshape(*at.tokens.shape, int(op.dims["heads"]), int(op.dims["head_dim"]))
     heads = attention.Heads(query, at.past, bool(op.attributes["causal"]), op.attributes.get("window"))
     keys, values = (at.cache.read(step.layer, name) for name in ("k_cache", "v_cache"))
-    return heads, keys, values, step.plan.unit
+    return heads, keys, values
 
 
 def _scores(step: Step, at: Pass) -> dict[str, Array | Choice]:
-    heads, keys, _, unit = _heads(step, at)
-    return {step.op.outputs[0].name: attention.scores(heads, keys, unit, step.plan.lanes)}
+    heads, keys, _ = _heads(step, at)
+    return {step.op.outputs[0].name: attention.scores(heads, keys, step.plan.keys, step.plan.lanes)}
 
 
 def _softmax(step: Step, at: Pass) -> dict[str, Array | Choice]:
@@ -289,14 +288,13 @@ def _softmax(step: Step, at: Pass) -> dict[str, Array | Choice]:
 
 
 def _context(step: Step, at: Pass) -> dict[str, Array | Choice]:
-    heads, _, values, unit = _heads(step, at)
-    found = attention.contexts(heads, at.array(step.op.inputs[0].name), values, unit, step.plan.lanes)
+    heads, _, values = _heads(step, at)
+    found = attention.contexts(heads, at.array(step.op.inputs[0].name), values, step.plan.keys, step.plan.lanes)
     return {step.op.outputs[0].name: found.reshape(at.tokens.size, -1)}
 
 
 def _attention(step: Step, at: Pass) -> dict[str, Array | Choice]:
-    heads, keys, values, unit = _heads(step, at)
-    how = attention.Fused(unit, step.plan.lanes, step.plan.tile, unit.first)
+    heads, keys, values = _heads(step, at)
     groups = next(t.groups for t in step.plan.tensors if t.role is Role.KV_CACHE)
     if groups:
         layer = step.layer
@@ -304,10 +302,10 @@ def _attention(step: Step, at: Pass) -> dict[str, Array | Choice]:
         parts = []
         for some, (start, stop) in heads.in_groups(groups):
             k, v = (at.cache.seen_by(layer, name, start, stop) for name in ("k_cache", "v_cache"))
-            parts.append(attention.fused(some, k, v, how))
+            parts.append(attention.fused(some, k, v, step.plan.keys, step.plan.lanes))
         found = np.concatenate(parts, axis=1)
     else:
-        found = attention.fused(heads, keys, values, how)
+        found = attention.fused(heads, keys, values, step.plan.keys, step.plan.lanes)
     return {step.op.outputs[0].name: found.reshape(at.tokens.size, -1)}
 
 

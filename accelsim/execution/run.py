@@ -139,7 +139,8 @@ def execute(
                 break  # nobody asks what follows the last token
         found, state = made.step(fed[:, at : at + 1], state, observe)
         parts.append(found)
-    return Execution(np.concatenate(parts, axis=1), fed, made.plan, warnings=made.warnings)
+    plan = made.planned(len(fed), first, range(first, first + len(parts) - 1))
+    return Execution(np.concatenate(parts, axis=1), fed, plan, warnings=made.warnings)
 
 
 def prepared(known: Calibrated, method: Method, *, scales: str = DYNAMIC, **asked: Any) -> Executor:
@@ -186,7 +187,7 @@ def executor(
             raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
         chip = catalog.chip(on)
         formats, apart, unrounded = formats_of(chip, *given), separate(chip), ()
-        target = device_target(chip, weights=formats.weights.name, as_decode=as_decode)
+        target = device_target(chip, weights=formats.weights.name)
     if scales == STATIC:
         refuse_own_scales(formats.activations)
     held = weights if isinstance(weights, Weights) else Weights(model, weights)
@@ -197,8 +198,9 @@ def executor(
         # a plain integer stands for the one with scales that methods have chosen
         changed |= {name: form for name, form in found.items() if form != valued(formats.weights)}
     setting = Setting(
-        formats, unrounded, tuple(changed.items()), fuse, scales if apart else None, outliers_from, token_groups
-    )
+        formats, unrounded, tuple(changed.items()), fuse, scales if apart else None, outliers_from, token_groups,
+        as_decode,
+    )  # fmt: skip
     return Executor(model, held, setting, target)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from accelsim.errors import UnknownNameError
 from accelsim.execution.lanes import Lanes
-from accelsim.execution.plan import Unit
-from accelsim.graph.operator import Operator
+from accelsim.execution.plan import Target, Unit
+from accelsim.graph.operator import Kind, Operator
+from accelsim.mapping.sums import Sums
 from accelsim.numerics.accumulator import HINT, accumulator, presets
+from accelsim.spec.infeasible import Infeasible
 
 REFERENCES: Final = ("fp64", "fp32", "exact")
+EXACT: Final = accumulator("exact")
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,51 @@ class Reference:
         found = accumulator(self.name)
         return Unit(found, source=found.source, status=found.status)
 
-    def tile(self, op: Operator) -> int | None:
-        """As given."""
-        return self.keys_per_tile
+    def sums(self, op: Operator) -> Sums:
+        """In one part; tiles as given."""
+        return Sums(tile=self.keys_per_tile if op.kind is Kind.ATTENTION else None)
 
     def table(self, op: Operator) -> int:
         """None: functions by their formula."""
         return 0
+
+
+@dataclass(frozen=True)
+class ExactSums:
+    """A target with its formats, conversions and element-wise arithmetic, but with exact sums, each rounded once.
+
+    What is left between the two is the effect of accumulators and orders alone.
+
+    Attributes:
+        of: the target.
+    """
+
+    of: Target
+
+    @property
+    def name(self) -> str:
+        """Of the target, and that sums are exact."""
+        return f"{self.of.name}, exact sums"
+
+    def lanes(self, op: Operator, phase: str) -> Lanes:
+        """Its own; reductions of fp32 lanes are exact."""
+        found = self.of.lanes(op, phase)
+        return replace(found, exact=True) if found.width == "fp32" else found
+
+    def unit(self, op: Operator, phase: str) -> Unit | Infeasible:
+        """Its own operands, added exactly and rounded once to fp32."""
+        found = self.of.unit(op, phase)
+        if isinstance(found, Infeasible):
+            return found
+        return replace(found, accumulator=EXACT, source="by definition", status="derived")
+
+    def sums(self, op: Operator) -> Sums:
+        """In one part; P is rounded where the target rounds it."""
+        return Sums(lanes=self.of.sums(op).lanes)
+
+    def table(self, op: Operator) -> int:
+        """Its own."""
+        return self.of.table(op)
 
 
 def reference(name: str, keys_per_tile: int | None = None) -> Reference:

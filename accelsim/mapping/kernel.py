@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from accelsim.graph.operator import Operator
+from accelsim.mapping.sums import Sums
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 PART: Final = "part."
@@ -185,6 +186,7 @@ class Kernel:
         after: names of kernels of the same segment to wait for; None is the kernel before.
         placement: what was decided where there was a choice.
         bounds: words for resources that bound this kernel otherwise than their own word says.
+        sums: in which parts a product is added; None where the mapping states nothing.
     """
 
     name: str
@@ -199,6 +201,7 @@ class Kernel:
     after: tuple[str, ...] | None = None
     placement: Placement | None = None
     bounds: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    sums: Sums | None = None
 
     def demand(self, resource: str) -> int:
         """All work of this kernel on one resource."""

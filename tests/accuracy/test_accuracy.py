@@ -87,6 +87,32 @@ def test_float64_has_no_error(config: Path) -> None:
     assert row.top1 == 1.0
 
 
+def test_what_orders_of_sums_do_is_told_apart_from_formats() -> None:
+    made = accuracy("tiny-llama", "bf16,mxfp4", on=["h100-sxm", "gddr6-aim-32ch"], limit=64, window=64)
+    frame = made.formats.set_index(["chip", "formats"])
+    exact, noise = frame["sqnr_logits_to_exact_db"], frame["sqnr_logits_db"]
+    assert exact["h100-sxm", "mxfp4"] > noise["h100-sxm", "mxfp4"] + 12
+    assert 30 < exact["h100-sxm", "bf16"] < 80
+    # a tree whose sums are rounded to bf16 is further from exact sums than a tensor core
+    assert exact["gddr6-aim-32ch", "bf16"] < exact["h100-sxm", "bf16"] - 3
+    assert "nll_minus_exact" not in frame
+    each = made.operators[made.operators["formats"] == "bf16"].set_index(["chip", "layer", "operator"])
+    assert each.loc[("h100-sxm", -1, "embedding"), "sqnr_to_exact_db"] == math.inf  # nothing is added up there
+
+
+def test_exact_sums_are_no_different_from_themselves(config: Path) -> None:
+    settings = {"limit": 64, "window": 16, "exact_difference": True}
+    made = accuracy(config, "bf16,mxfp4/mxfp8_e4m3", numerics="exact", **settings)
+    assert set(made.formats["nll_minus_exact"]) == {0.0}
+    assert set(made.operators["sqnr_to_exact_db"]) == {math.inf}
+    fp32 = accuracy(config, "fp32/fp32/fp32", numerics="fp32", **settings).formats.iloc[0]
+    assert 0 < abs(fp32["nll_minus_exact"]) < 0.05
+    assert fp32["exact_standard_error"] > 0
+    assert 100 < fp32["sqnr_logits_to_exact_db"] < 150
+    wide = accuracy(config, "fp32/fp32/fp32", numerics="fp64", **settings).formats.iloc[0]
+    assert math.isnan(wide["nll_minus_exact"])
+
+
 def test_likelihoods_by_the_definition() -> None:
     logits = np.random.default_rng(0).normal(size=(3, 7)) * 4
     want = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

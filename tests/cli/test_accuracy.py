@@ -28,12 +28,15 @@ SHORT = ("--limit", "32", "--window", "16")
 def test_the_table_names_both_models(config: str, command: Command, tmp_path: Path) -> None:
     code, out, err = command(
         "accuracy", config, "--formats", "mxfp4,int8_channel", "--on", "h100-sxm", "--price-as", "llama-2-7b", *SHORT,
+        "--exact-difference",
         "--plot", str(tmp_path / "p.png"), "--export", str(tmp_path / "a.csv"),
     )  # fmt: skip
     assert code == 0, err
     assert "time and energy: llama-2-7b on h100-sxm" in out
     assert "synthetic weights: no perplexity" in out
-    header, first, second = out.splitlines()[5:8]
+    header, first, second = out.splitlines()[6:9]
+    assert "nll - exact" in header
+    assert "to exact, dB" in header
     assert header.split()[:2] == ["formats", "bits/weight"]
     assert "perplexity" not in header
     assert (first.split()[0], second.split()[0]) == ("mxfp4", "int8_channel")

@@ -20,6 +20,7 @@ from accelsim.execution.plan import NumericsPlan, OperatorPlan
 from accelsim.graph.operator import Role
 from accelsim.graph.routing import Routing
 from accelsim.mapping.kernel import Kernel
+from accelsim.mapping.sums import WHOLE
 from tests.execution.families import CONFIGS, model, tokens, weights
 
 FORMATS = [
@@ -99,7 +100,7 @@ def test_operands_are_widened_to_the_formats_of_the_plan(
     name = "llama-gqa"
     made, _ = planned(on, formats, name)
     assert isinstance(made.plan, NumericsPlan)
-    used: list[tuple[str, Any]] = []
+    used: list[tuple[str, Any, Any]] = []
     current: list[OperatorPlan] = []
 
     def execute(step: Any, at: Any) -> Any:
@@ -108,9 +109,9 @@ def test_operands_are_widened_to_the_formats_of_the_plan(
 
     original = matrix.multiply
 
-    def multiply(a: Any, b: Any, unit: Any, start: Any = None) -> Any:
-        used.append((current[-1].name, unit))
-        return original(a, b, unit, start)
+    def multiply(a: Any, b: Any, unit: Any, start: Any = None, sums: Any = WHOLE) -> Any:
+        used.append((current[-1].name, unit, sums))
+        return original(a, b, unit, start, sums)
 
     monkeypatch.setattr(walk, "execute", execute)
     monkeypatch.setattr(rules, "multiply", multiply)
@@ -120,8 +121,10 @@ def test_operands_are_widened_to_the_formats_of_the_plan(
     made.step(tokens(name, 1), state)
     for phase, calls in (("prefill", used[:count]), ("decode", used[count:])):
         assert calls
-        assert {made.plan.find(phase, op).unit for op, _ in calls} == {unit for _, unit in calls}
-        assert all(made.plan.find(phase, op).unit == unit for op, unit in calls)
+        for name, unit, sums in calls:
+            plan = made.plan.find(phase, name)
+            assert unit in ({plan.keys[0].unit, plan.keys[0].values_unit} if plan.keys else {plan.unit})
+            assert sums == plan.sums
 
 
 def test_weights_are_stored_in_as_many_bytes_as_are_priced() -> None:
@@ -197,7 +200,7 @@ def test_memories_can_judge_every_position_as_decode_computes_it() -> None:
     given, fed, the_model = weights(name), tokens(name, 5), model(name)
     made = run.executor(the_model, given, on="gddr6-aim-32ch", as_decode=True)
     assert isinstance(made.plan, NumericsPlan)
-    assert "aim-bf16" in {op.unit.label for op in made.plan.operators if op.unit and op.phase == "prefill"}
+    assert "aim-bf16" in {op.unit.label for op in made.planned(1, 5).operators if op.unit}
     whole, _ = made.start(fed)
     split = accelsim.execute(the_model, given, fed, on="gddr6-aim-32ch", prefill=1).logits
     assert np.abs(whole[:, 1:] - split[:, 1:]).max() <= 0.05 * np.abs(whole).max()  # the first key is the host's

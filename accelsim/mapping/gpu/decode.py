@@ -16,9 +16,10 @@ from accelsim.mapping.gpu.prefill import UNITS
 from accelsim.mapping.gpu.problem import way_in
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase
+from accelsim.mapping.sums import Sums
 from accelsim.spec.attention import DecodeConstants, alike
 from accelsim.timing.gpu import decode
-from accelsim.timing.gpu.decode import SPLITS, STAGES, Decode
+from accelsim.timing.gpu.decode import SPLITS, STAGES, STEP, Decode
 from accelsim.timing.gpu.gemm import MMA_DEPTH
 from accelsim.timing.gpu.heads import LANE_REGISTER_BYTES, SLOT_FLOPS, SOFTMAX_FLOPS
 from accelsim.timing.gpu.shapes import ACCUMULATOR_BYTES
@@ -123,6 +124,7 @@ def kernel(at: Setting, times: Decode) -> Kernel:
             Alternative(f"split {SPLITS[i]}", float(times.candidates[0, i]))
             for i in np.argsort(times.candidates[0], kind="stable")
         ),
+        sums=Sums(split, steps * STEP if split > 1 else 0, STEP, lanes=not packed),
     )
 
 

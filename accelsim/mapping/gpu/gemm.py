@@ -26,6 +26,7 @@ from accelsim.mapping.gpu.problem import Problem, machine, problem, shapes, way_
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, TENSOR, VECTOR
 from accelsim.mapping.gpu.steps import Steps
 from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase, Resource
+from accelsim.mapping.sums import WHOLE, Sums
 from accelsim.spec.calibration import GemmConstants
 from accelsim.spec.device import GpuChip
 from accelsim.timing.gpu import gemm
@@ -158,7 +159,15 @@ def kernel(
             "calibration": library.calibration.name,
         },
         alternatives=_alternatives(times, candidates(figures.tile_rows)),
+        sums=_sums(chosen, size.step, max(activation.block, weight.block)),
     )
+
+
+def _sums(chosen: _Chosen, step: int, block: int) -> Sums:
+    """Parts of the depth; they hold whole steps, and whole blocks of elements that share a scale."""
+    if chosen.split == 1:
+        return WHOLE
+    return Sums(chosen.split, ceil(chosen.steps * step / block) * block)
 
 
 def _alternatives(times: Times, choice: Candidates) -> tuple[Alternative, ...]:

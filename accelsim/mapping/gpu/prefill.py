@@ -14,6 +14,7 @@ from accelsim.mapping.gpu.memory import FIGURE
 from accelsim.mapping.gpu.pacing import paced
 from accelsim.mapping.gpu.resources import L2, L2_PORT, MEMORY, REGISTER, SHARED, SPECIAL, TENSOR, VECTOR
 from accelsim.mapping.kernel import Alternative, Demand, Kernel, Phase
+from accelsim.mapping.sums import Sums
 from accelsim.timing.gpu import prefill
 from accelsim.timing.gpu.gemm import MMA_DEPTH
 from accelsim.timing.gpu.heads import LANE_REGISTER_BYTES, SLOT_FLOPS, SOFTMAX_FLOPS
@@ -122,4 +123,5 @@ def kernel(at: Setting, times: Prefill) -> Kernel:
             Alternative(f"{TILES[i]} rows x {TILES[i]}", float(times.candidates[0, i]))
             for i in np.argsort(times.candidates[0], kind="stable")
         ),
+        sums=Sums(tile=tile),
     )
