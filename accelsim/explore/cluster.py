@@ -130,7 +130,7 @@ class Cluster:
         try:
             self._client = self._connected(distributed, address)
         except BaseException:  # an interrupt, too, leaves no processes behind
-            self._close_own(now=True)
+            self._close_own()
             raise
         self._killed: Any = distributed.KilledWorker
         self._events: queue.Queue[tuple[int, Any]] = queue.Queue()
@@ -252,12 +252,12 @@ class Cluster:
             with suppress(Exception):
                 self._client.cancel([sent.future for sent in self._sent.values()], force=True)
         with suppress(Exception):
-            self._client.close(timeout=_HURRY_S if now else CONNECT_S)
-        self._close_own(now=now)
+            self._client.close(timeout=_HURRY_S if now or self._own else CONNECT_S)
+        self._close_own()
 
-    def _close_own(self, *, now: bool = False) -> None:
+    def _close_own(self) -> None:
         if self._own is not None:
-            self._own.close(now=now)
+            self._own.close()
             self._own = None
 
 
