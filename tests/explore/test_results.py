@@ -65,6 +65,27 @@ def test_simulations_equal_single_calls_and_share_what_they_can(make):
         assert all(same(float(row[name]), float(run.summary[name])) for name in METRICS)
 
 
+def test_points_share_graphs_and_mappings(make, monkeypatch):
+    from accelsim.evaluate.memo import Memo
+    from accelsim.explore import batches
+
+    memo, found = Memo(), []
+    monkeypatch.setattr(batches, "_memo", lambda: memo)
+    for asked in ("work", "device"):
+        method = getattr(Memo, asked)
+
+        def noted(self, *args, method=method, asked=asked):
+            made = method(self, *args)
+            found.append((asked, id(made)))
+            return made
+
+        monkeypatch.setattr(Memo, asked, noted)
+    make({"batch": [1, 2], "seed": list(range(8))}, fixed={"fidelity": "event"}).run(workers=1)
+    assert (len(memo._works), len(memo._devices)) == (2, 2), "one graph and one mapping for each batch"
+    assert len([one for one in found if one[0] == "work"]) == 16
+    assert len(set(found)) == 2 + 2
+
+
 def test_processes_give_the_same_rows_bit_for_bit(make):
     axes = {"batch": [1, 2, 3], "fidelity": ["roofline", "event"], "weights": ["bf16", "fp8_e4m3"]}
     frames = []
@@ -85,6 +106,25 @@ def test_points_of_several_groups_go_to_a_worker_together(make):
     assert second.in_turn
     assert second.only(second.keys[3:5]).keys == second.keys[3:5]
     assert [one.key for outcomes in second.evaluate() for one in outcomes] == list(second.keys)
+
+
+@pytest.mark.parametrize(
+    "axes", [{"seed": list(range(30))}, {"batch": list(range(1, 31))}, {"batch": [1, 2], "seed": list(range(15))}]
+)
+def test_a_source_that_goes_elsewhere_still_gives_every_point_once(make, axes):
+    sweep = make(axes, fixed={"fidelity": "event"})
+    orders = []
+    for _ in range(4):
+        source = Remaining(sweep.groups, sweep.keys, [True] * 30, model_version())
+        taken = [*source.take(0.0).keys, *source.take(0.05).keys]
+        source.elsewhere()
+        while batch := source.take(0.05):
+            taken += batch.keys
+        assert sorted(taken) == sorted(sweep.keys)
+        source.elsewhere()
+        assert source.take(0.0) is None
+        orders.append(tuple(taken))
+    assert len(set(orders)) > 1
 
 
 def test_a_longer_axis_evaluates_the_new_points_only_and_another_question_none(make):
