@@ -39,9 +39,32 @@ _SLOTS_S: Final = 1.0  # the scheduler is asked how many workers there are no mo
 _one_at_a_time = threading.Lock()
 
 
-def _library(name: str) -> Any:
-    """A library without annotations."""
-    return import_module(name)
+def _library(name: str = "distributed") -> Any:
+    """A library without annotations.
+
+    Raises:
+        RequestError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError:
+        raise RequestError('--cluster needs dask.distributed: pip install "accelsim[cluster]"') from None
+
+
+def check_address(address: str) -> None:
+    """Refuses what is no address of a scheduler.
+
+    Raises:
+        RequestError: neither "local" nor such as "tcp://10.0.0.1:8786"; or no dask.distributed.
+    """
+    comm = _library("distributed.comm")
+    try:
+        if address != "local":
+            comm.get_address_host_port(address, strict=True)
+    except ValueError as error:
+        raise RequestError(
+            f"--cluster {address}: expected local, or the address of a scheduler such as tcp://10.0.0.1:8786 ({error})"
+        ) from None
 
 
 class ClusterError(AccelsimError):
@@ -56,7 +79,7 @@ def evaluated(batch: Batch) -> list[Outcome]:
 
 def told(batch: Batch, number: int, topic: str) -> list[Outcome]:
     """The same, telling the driver of its start and of every point as it is done."""
-    worker = _library("distributed").get_worker()
+    worker = _library().get_worker()
     with _one_at_a_time:
         worker.log_event(topic, (number, worker.address, b""))
         found = []
@@ -97,10 +120,7 @@ class Cluster:
     """
 
     def __init__(self, address: str, workers: int | None = None, timeout_s: float | None = None) -> None:
-        try:
-            distributed = _library("distributed")
-        except ImportError:
-            raise RequestError('--cluster needs dask.distributed: pip install "accelsim[cluster]"') from None
+        distributed = _library()
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self.address, self._timeout_s = address, timeout_s
         self._own: LocalCluster | None = None
@@ -110,7 +130,7 @@ class Cluster:
         try:
             self._client = self._connected(distributed, address)
         except BaseException:  # an interrupt, too, leaves no processes behind
-            self._close_own(now=True)
+            self._close_own()
             raise
         self._killed: Any = distributed.KilledWorker
         self._events: queue.Queue[tuple[int, Any]] = queue.Queue()
@@ -124,7 +144,7 @@ class Cluster:
     def _connected(self, distributed: Any, address: str) -> Any:
         try:
             client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError) as error:
             raise ClusterError(
                 f"no Dask scheduler answers at {address} within {CONNECT_S:g} s ({error}): is it running, and is the "
                 "address that which it printed? `--cluster local` starts one here"
@@ -232,12 +252,12 @@ class Cluster:
             with suppress(Exception):
                 self._client.cancel([sent.future for sent in self._sent.values()], force=True)
         with suppress(Exception):
-            self._client.close(timeout=_HURRY_S if now else CONNECT_S)
-        self._close_own(now=now)
+            self._client.close(timeout=_HURRY_S if now or self._own else CONNECT_S)
+        self._close_own()
 
-    def _close_own(self, *, now: bool = False) -> None:
+    def _close_own(self) -> None:
         if self._own is not None:
-            self._own.close(now=now)
+            self._own.close()
             self._own = None
 
 

@@ -49,7 +49,7 @@ class LocalCluster:
     """
 
     def __init__(self, workers: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="accelsim-dask-")
+        self._folder = tempfile.TemporaryDirectory(prefix="accelsim-dask-", ignore_cleanup_errors=True)
         contact = Path(self._folder.name) / "scheduler.json"
         listen = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(contact)]
         self.scheduler = self._start("dask_scheduler", listen)
@@ -58,7 +58,7 @@ class LocalCluster:
             self.address = self._contact(contact)
             self.workers += [self._start("dask_worker", self._worker()) for _ in range(workers)]
         except BaseException:
-            self.close(now=True)
+            self.close()
             raise
 
     def _worker(self) -> list[str]:
@@ -87,19 +87,15 @@ class LocalCluster:
                 time.sleep(0.05)
         raise AccelsimError("the Dask scheduler of --cluster local does not start: is dask.distributed whole?")
 
-    def close(self, *, now: bool = False) -> None:
-        """Ends all processes; with `now`, without a word."""
+    def close(self) -> None:
+        """Ends all processes at once: they hold nothing, and good-byes between them have taken seconds."""
         processes = (*self.workers, self.scheduler)
         for process in processes:
-            if now and os.name == "posix":
+            if os.name == "posix":
                 with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # and the worker that it looks after
+                    os.killpg(process.pid, signal.SIGKILL)  # with the worker that it looks after
             else:
-                process.terminate()
-        for process in processes:
-            try:
-                process.wait(timeout=3.0)
-            except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+        for process in processes:
+            process.wait()
         self._folder.cleanup()

@@ -8,12 +8,27 @@ from typing import Final
 
 import numpy as np
 
+from accelsim.errors import RequestError
 from accelsim.explore.executor import Executor, InProcess
 from accelsim.explore.groups import Group
 
 SMALL_SIMULATIONS: Final = 8
 SMALL_COLUMNS: Final = 40_000
 """No more points than these are not worth the start of worker processes."""
+
+
+def check_place(workers: int | None, cluster: str | None) -> None:
+    """Refuses what can be no place, before anything is opened.
+
+    Raises:
+        RequestError: a number of workers below one, no dask.distributed, or what is no address.
+    """
+    if workers is not None and workers < 1:
+        raise RequestError(f"workers = {workers}: expected at least 1")
+    if cluster is not None:
+        from accelsim.explore.cluster import check_address
+
+        check_address(cluster)
 
 
 def executor_for(
@@ -29,7 +44,6 @@ def executor_for(
         timeout_s: a point that takes longer loses its worker.
 
     Raises:
-        RequestError: a number of workers below one.
         AccelsimError: a cluster that cannot be reached.
     """
     if cluster is not None:

@@ -18,7 +18,7 @@ from accelsim.explore.driver import Driver, Progress
 from accelsim.explore.executor import Executor
 from accelsim.explore.groups import Group, groups_of, key_of
 from accelsim.explore.outline import Outline, outline_of
-from accelsim.explore.places import executor_for
+from accelsim.explore.places import check_place, executor_for
 from accelsim.explore.plan import plan_digest, planned
 from accelsim.explore.source import Remaining
 from accelsim.explore.store import Store
@@ -191,6 +191,8 @@ class Sweep:
         for name, value in (("timeout_s", timeout_s), ("budget_s", budget_s)):
             if value is not None and value <= 0:
                 raise RequestError(f"{name} = {value!r}: expected a time above zero")
+        check_place(workers, cluster)
+        designs = dict(zip(self.keys, self.designs, strict=True))  # a faulty sweep leaves no store, and renames none
         opened = Store(store or self.store_path, METRICS, fresh=fresh)
         try:
             plan = planned(self, opened, retry_failed=retry_failed, accept_version=accept_version)
@@ -199,7 +201,7 @@ class Sweep:
             driver = Driver(
                 opened,
                 executor,
-                dict(zip(self.keys, self.designs, strict=True)),
+                designs,
                 model_version(),
                 done,
                 objective=self.objective,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -76,7 +77,8 @@ def write_whole(writers: Mapping[Path, Writer]) -> list[Path]:
     for target in writers:
         if not target.parent.is_dir():
             raise RequestError(f"cannot write {target}: there is no folder {str(target.parent)!r}")
-    unfinished = {target: target.with_name(target.name + ".partial") for target in writers}
+    own = f".{os.getpid()}.partial"  # two programs may write one file: the last wins
+    unfinished = {target: target.with_name(target.name + own) for target in writers}
     try:
         for target, write in writers.items():
             write(unfinished[target])

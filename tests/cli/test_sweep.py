@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import pandas as pd
 import pytest
+
+from accelsim.explore.schema import APPLICATION
 
 FILE = """
 # A question.
@@ -89,17 +92,38 @@ def test_show_check_and_list_know_sweeps(command, document, file):
         (["sweep", "which_batch.toml", "--plot", "picture.gif"], "names that end in .png"),
         (["sweep", "which_batch.toml", "--export", "nowhere/frame.csv"], "there is no folder nowhere"),
         (["sweep", "which_batch.toml", "--workers", "0"], "expected at least 1"),
+        (["sweep", "which_batch.toml", "--cluster", "10.0.0.1:8786"], "a scheduler such as tcp://10.0.0.1:8786"),
         (["sweep", "broken.toml"], "unknown key"),
         (["sweep", "wrong.toml"], "nearest: memory.bandwidth"),
+        (["sweep", "unit.toml"], "expected a bandwidth (B/s), not W"),
+        (["sweep", "empty.toml"], "the axis is empty"),
+        (["sweep", "column.toml"], "no column named 'avrage_power_w' (constraint power)\n  nearest: average_power_w"),
+        (["sweep", "grid.toml"], "the grid has 1,000,000,000 points"),
+        (["sweep", "grid.toml", "--dry-run"], '[sampling] method = "sobol"'),
+        (["sweep", "which_batch.toml", "--store", "old.sqlite"], "is a store of version 7"),
     ],
 )
 def test_bad_input_is_said_and_exits_with_2(command, file, tmp_path, arguments, says):
     (tmp_path / "broken.toml").write_text(FILE.replace("[plot]", "[plots]"))
     (tmp_path / "wrong.toml").write_text(FILE.replace('memory.bandwidth = ["', 'memory.bandwith = ["'))
+    (tmp_path / "unit.toml").write_text(FILE.replace("3350 GB/s", "3350 W"))
+    (tmp_path / "empty.toml").write_text(FILE.replace("{ powers_of_two = [1, 8] }", "[]"))
+    (tmp_path / "column.toml").write_text(FILE.replace("average_power_w <", "avrage_power_w <"))
+    thousand = "{ range = [1, 1000], step = 1, integer = true }"
+    axes = f"batch = {thousand.replace('1000', '500')}\nprompt = {thousand}\nseed = {thousand}\n"
+    (tmp_path / "grid.toml").write_text(FILE.replace("batch = { powers_of_two = [1, 8] }\n", axes))
+    with sqlite3.connect("old.sqlite") as db:
+        db.execute("CREATE TABLE results (key)")
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute("PRAGMA user_version = 7")
+    db.close()
+    before = (tmp_path / "old.sqlite").read_bytes()
     code, out, err = command(*arguments)
     assert code == 2
     assert says in err
     assert not out
+    assert not (tmp_path / "accelsim-results").exists(), "a sweep that cannot run leaves no store"
+    assert (tmp_path / "old.sqlite").read_bytes() == before
 
 
 def test_a_sweep_without_one_feasible_point_exits_with_1(command, tmp_path, monkeypatch):

@@ -150,7 +150,7 @@ def test_a_scheduler_that_is_stopped_ends_the_sweep_and_another_goes_on(tmp_path
             drive(local.address, keys, 4, progress=progress, seconds=0.02)
         stopper.join(timeout=10)
     finally:
-        local.close(now=True)
+        local.close()
     kept = statuses(tmp_path, keys)
     assert 12 <= len(kept) < len(keys)
     before = (tmp_path / "ledger").read_text().split()

@@ -104,6 +104,9 @@ def test_an_edited_constant_of_what_a_chip_names_changes_the_key(make, tmp_path,
     name = next(key for key, value in kernels.items() if isinstance(value, float))
     edited("arch/calibrations/h100-sxm-trtllm-1.3.toml", f"{name} = ", f"{name} = 0.9 # ")
     assert keys(make, {"chip": ["h100-sxm"]}) != gpu
+    gpu = keys(make, {"chip": ["h100-sxm"]})
+    edited("arch/gpu/h100-sxm.toml", 'energy = "0.36 pJ/FLOP"', 'energy = "0.37 pJ/FLOP"')
+    assert keys(make, {"chip": ["h100-sxm"]}) != gpu
     edited("arch/systems/hbm-pim-64pch.toml", "count = 64", "count = 32")
     assert keys(make, {"chip": ["hbm-pim-64pch"]}) != system
 
@@ -140,3 +143,27 @@ def test_figures_as_columns_and_figures_one_by_one_give_the_same_keys(make):
             fixed = {"memory.bandwidth": bandwidth, "sm.count": count, "energy.memory": 3e-11, "power.idle": 60.0}
             single += keys(make, {"batch": [1]}, fixed=fixed)
     assert together.keys == single
+
+
+def test_digests_are_kept_so_that_a_point_hashes_what_its_axis_touched(make, monkeypatch):
+    from accelsim.explore import groups
+
+    sheets, hashed = [], []
+    tables_of, sha256 = groups.tables_of, groups.hashlib.sha256
+    monkeypatch.setattr(groups, "tables_of", lambda *sheet: sheets.append(sheet) or tables_of(*sheet))
+    events = make({"batch": [1, 2], "seed": list(range(20)), "chip": ["h100-sxm", "hbm-pim-64pch"]},
+                  fixed={"fidelity": "event"})  # fmt: skip
+    assert len(events.groups) == 40
+    assert len(sheets) == 2, "a chip is written out once, however many groups it has"
+    bandwidths = {"memory.bandwidth": [1e12, 2e12, 3e12]}
+    sweep = make(bandwidths | {"batch": {"range": [1, 400], "step": 1}})
+    assert len(sweep.groups) == 1
+
+    class Counting:
+        def sha256(self, text):
+            hashed.append(len(text))
+            return sha256(text)
+
+    monkeypatch.setattr(groups, "hashlib", Counting())
+    assert len(set(sweep.designs)) == 1200
+    assert len(hashed) == 1200 + 3, "a hash per point, and one of the memory's table per bandwidth"

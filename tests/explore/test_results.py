@@ -65,6 +65,27 @@ def test_simulations_equal_single_calls_and_share_what_they_can(make):
         assert all(same(float(row[name]), float(run.summary[name])) for name in METRICS)
 
 
+def test_points_share_graphs_and_mappings(make, monkeypatch):
+    from accelsim.evaluate.memo import Memo
+    from accelsim.explore import batches
+
+    memo, found = Memo(), []
+    monkeypatch.setattr(batches, "_memo", lambda: memo)
+    for asked in ("work", "device"):
+        method = getattr(Memo, asked)
+
+        def noted(self, *args, method=method, asked=asked):
+            made = method(self, *args)
+            found.append((asked, id(made)))
+            return made
+
+        monkeypatch.setattr(Memo, asked, noted)
+    make({"batch": [1, 2], "seed": list(range(8))}, fixed={"fidelity": "event"}).run(workers=1)
+    assert (len(memo._works), len(memo._devices)) == (2, 2), "one graph and one mapping for each batch"
+    assert len([one for one in found if one[0] == "work"]) == 16
+    assert len(set(found)) == 2 + 2
+
+
 def test_processes_give_the_same_rows_bit_for_bit(make):
     axes = {"batch": [1, 2, 3], "fidelity": ["roofline", "event"], "weights": ["bf16", "fp8_e4m3"]}
     frames = []
