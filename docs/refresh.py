@@ -23,7 +23,7 @@ DEMO = re.compile(r"(<!-- demo:.*?-->\n```text\n).*?(```\n<!-- /demo -->)", re.S
 OUTPUT = re.compile(r"(<!-- output: accelsim (.*?) -->\n```text\n).*?(```\n<!-- /output -->)", re.S)
 PICTURE = re.compile(r"<!-- picture: accelsim (.*?) -->\n!\[[^\]]*\]\((\S+)\)")
 EXPERIMENT = re.compile(r"(<!-- experiment: (\S+) -->\n).*?(\n<!-- /experiment -->)", re.S)
-EMBEDDED = re.compile(r"(<!-- example: (\S+) -->\n).*?(<!-- /example -->)", re.S)
+EMBEDDED = re.compile(r"(<!-- example: (\S+?)(, as text)? -->\n).*?(<!-- /example -->)", re.S)
 
 
 def _output(*arguments: str) -> str:
@@ -35,10 +35,16 @@ def _output(*arguments: str) -> str:
 
 
 def embedded(page: str) -> str:
-    """A page with the outputs that it embeds between `<!-- example: NAME.out -->` and `<!-- /example -->`."""
+    """A page with the outputs that it embeds between `<!-- example: NAME.out -->` and `<!-- /example -->`.
+
+    What is no Markdown is fenced: `<!-- example: NAME.out, as text -->`.
+    """
 
     def fresh(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{(ROOT / 'docs' / 'examples' / found[2]).read_text('utf-8')}\n{found[3]}"
+        text = (ROOT / "docs" / "examples" / found[2]).read_text("utf-8")
+        if found[3]:
+            text = "```text\n" + "\n".join(line.rstrip() for line in text.splitlines()).rstrip() + "\n```\n"
+        return f"{found[1]}\n{text}\n{found[4]}"
 
     return EMBEDDED.sub(fresh, page)
 

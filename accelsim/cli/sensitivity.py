@@ -70,7 +70,7 @@ def sensitivity(
     if output is None:
         raise RequestError(f"sweep {described.name} has no objective: name what is to be explained with --metric")
     if method == "permutation":
-        found = importance.importance(described.load(store), output, seed=seed)
+        found = importance.importance(described.load(store), output, indices.independent(described), seed)
         how = f"{found.attrs['rows']:,} rows; the surrogate's cross-validated R^2 is {found.attrs['r2']:.3f}"
     else:
         with bar(described) as report:
@@ -83,7 +83,7 @@ def sensitivity(
             else:
                 described.run(workers=workers, cluster=cluster, store=store, timeout_s=timeout_s, progress=report)
                 frame = described.load(store)
-                found = indices.grid(frame, output)
+                found = indices.grid(frame, output, indices.independent(described))
                 how = f"all {len(frame):,} points of the grid"
     written = []
     if out is not None:

@@ -49,6 +49,9 @@ SIZES: Final = ("batch", "prompt", "generate")
 
 _MARK: Final = "\x00"
 
+_PLACES: dict[tuple[str, str], tuple[str, ...]] = {}
+"""Chip and figure -> where the figure stands in the chip's content."""
+
 Contents = dict[tuple[Chip, str | None], tuple[Mapping[str, object], str]]
 """Content of the chips of a sweep, each with the library that runs on it, and its digest."""
 
@@ -159,9 +162,31 @@ def key_of(design: str, version: str) -> str:
 
 
 def leaf(chip: Chip, base: Mapping[str, object], name: str, library: str | None = None) -> tuple[str, ...]:
-    """Where in the content of a chip a dotted figure stands."""
+    """Where in the content of a chip a dotted figure stands.
+
+    Found by changing it; for further variants of a chip the place is only looked at.
+
+    Raises:
+        RequestError: nowhere, or in more than one place.
+    """
+    known = _PLACES.get((chip.name, name))
+    current = float(_value(chip, name))
+    if known is not None and _at(base, known) == current:
+        return known
+    found = _PLACES[chip.name, name] = _leaf_of(chip, base, name, library, current or 1.0)
+    return found
+
+
+def _at(content: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
+
+
+def _leaf_of(
+    chip: Chip, base: Mapping[str, object], name: str, library: str | None, current: float
+) -> tuple[str, ...]:  # fmt: skip
     for factor in (2, 0.5):
-        current = float(_value(chip, name)) or 1.0
         probe = round(current * factor) if _whole(chip, name) else current * factor
         try:
             other = tables_of(chip.with_({name: probe}), library)

@@ -98,8 +98,9 @@ def sobol(
     The points go through the sweep's machinery and store, so that none is computed twice.
 
     Args:
-        sweep: its axes, evenly distributed (`log_range` in the logarithm); `zip`, `when` and constraints over inputs
-            would make axes depend on each other and are refused.
+        sweep: its axes, evenly distributed (`log_range` in the logarithm), and its parameters; those that derive from
+            others follow. `zip` and `when` would make axes depend on each other and are refused; constraints are left
+            out, since they would, too.
         output: a metric, or a derived column of the sweep.
         count: base points, a power of two; (axes + 2) x count points are evaluated.
         seed: of the points.
@@ -119,9 +120,10 @@ def sobol(
     import pandas as pd
 
     spec = sweep.spec
-    names = list(spec.axes)
-    if spec.zip or any(axis.when or axis.derive for axis in spec.axes.values()) or spec.parameters:
-        raise RequestError("Sobol indices need axes that do not depend on each other: no zip, when, derive, parameters")
+    every = {**spec.axes, **spec.parameters}
+    names = [axis.name or key for key, axis in every.items() if axis.derive is None]
+    if spec.zip or any(axis.when for axis in every.values()):
+        raise RequestError("Sobol indices need axes that do not depend on each other: no zip, no when")
     cube = saltelli(len(names), count, seed)
     drawn = Sweep.of(f"{sweep.name}-sobol", spec.model_copy(update={"constraints": {}}))
     drawn.design = expand(drawn.spec, cube)
@@ -153,6 +155,14 @@ def _reason(frame: pd.DataFrame) -> str:
     if "reason" not in frame or (frame["status"] == "ok").all():
         return ""
     return f", such as: {str(frame.loc[frame['status'] != 'ok', 'reason'].iloc[0]).splitlines()[0]}"
+
+
+def independent(sweep: Sweep) -> list[str]:
+    """Columns of the axes that span a sweep's grid: without those that derive from others, one of each zipped group."""
+    spec = sweep.spec
+    follow = {key for group in spec.zip for key in group[1:]}
+    every = {**spec.axes, **spec.parameters}
+    return [axis.name or key for key, axis in every.items() if axis.derive is None and key not in follow]
 
 
 def grid(frame: pd.DataFrame, output: str, axes: list[str] | None = None) -> pd.DataFrame:

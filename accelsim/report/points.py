@@ -94,9 +94,14 @@ def _named(made: Figure, axes: Axes, frame: pd.DataFrame, best: pd.DataFrame, co
 
 
 def _inputs(frame: pd.DataFrame, besides: tuple[str, str]) -> list[str]:
-    """Axes that tell points apart and are not shown otherwise."""
-    there = [name for name in frame.attrs.get("axes", ()) if name in frame.columns and name not in besides]
-    return [name for name in there if frame[name].nunique() > 1]
+    """Axes that tell points apart and are not shown otherwise; those that follow from an earlier one left out."""
+    kept: list[str] = []
+    for name in frame.attrs.get("axes", ()):
+        if name not in frame.columns or name in besides or frame[name].nunique() < 2:
+            continue
+        if not any((frame.groupby(other, observed=True)[name].nunique() == 1).all() for other in kept):
+            kept.append(name)
+    return kept
 
 
 def _front(frame: pd.DataFrame, ways: Mapping[str, str]) -> Any:

@@ -161,3 +161,15 @@ def test_no_metric_and_samples_are_refused(make):
         crossover(make(axes))
     with pytest.raises(RequestError, match="leave"):
         crossover(make(axes, sampling={"method": "sobol", "count": 8}, **METRIC))
+
+
+def test_a_point_that_failed_decides_nothing(make, monkeypatch):
+    from accelsim.explore import batches
+
+    def broken(*given, **more):
+        raise ZeroDivisionError("broken on purpose")
+
+    monkeypatch.setattr(batches, "price", broken)
+    monkeypatch.setattr(batches, "simulate", broken)
+    with pytest.raises(RequestError, match="wide at batch = 1: failed: ZeroDivisionError: broken on purpose"):
+        crossover(make({"chip": [WIDE, FAST], "batch": [1, 2]}, fixed=REQUEST, **METRIC))

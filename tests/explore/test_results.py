@@ -323,3 +323,13 @@ def test_what_a_sweep_comes_to_is_known_before_it_runs(make):
     assert outline.first.shape == (3, 2)
     sweep.run(workers=1)
     assert sweep.outline().known == 4
+
+
+def test_axes_have_the_unit_of_their_text_or_of_the_chip_s_figure(make):
+    axes = {"memory.bandwidth": [3e12], "memory.capacity": {"derive": "memory.bandwidth / 50"}, "batch": [1],
+            "clock.sm.frequency": ["1.2 GHz"], "power.idle": ["50 W"]}  # fmt: skip
+    sweep = make(axes, parameters={"slack": {"values": ["2 ms"]}}, name="units")
+    sweep.run(workers=1)
+    assert sweep.load().attrs["axis_units"] == {
+        "memory.bandwidth": "B/s", "memory.capacity": "B", "clock.sm.frequency": "Hz", "power.idle": "W", "slack": "s",
+    }  # fmt: skip

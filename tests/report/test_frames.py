@@ -59,6 +59,10 @@ def test_a_front_is_marked_and_labelled(frame):
         alone = not ((better.time_s < row.time_s) | (better.energy_j < row.energy_j)).any()
         assert ([row.time_s, row.energy_j] in marked) == alone
     assert axes.texts[0].get_text() == "2, a"
+    frame["twice"] = 2 * frame["batch"]
+    frame.attrs["axes"] = ["batch", "twice", "chip"]
+    axes = draw(frame, Plot(kind="pareto", color="chip"), title="", objectives=WAYS).axes[0]
+    assert axes.texts[0].get_text() == "2, a", "what follows from another axis says nothing"
 
 
 def test_parallel_coordinates_have_a_line_per_point(frame):
