@@ -19,14 +19,15 @@ from pathlib import Path
 from accelsim.explore.batches import METRICS
 from accelsim.explore.frame import frame_of
 from accelsim.explore.outcome import Outcome
+from accelsim.explore.schema import BOOKKEEPING
 from accelsim.explore.source import Remaining
-from accelsim.explore.store import BOOKKEEPING, Store
+from accelsim.explore.store import Store
 from accelsim.explore.sweep import Sweep
 from accelsim.explore.version import model_version
 from benchmarks.row import Row
 
 POINTS = 100_000
-EVENTS = 3_000
+EVENTS = 4_000
 """Event points of the comparison of places: more than 20 s of one process."""
 
 _BARE = "from benchmarks.bench_sweep import bare; bare({first}, {last})"
@@ -167,10 +168,12 @@ def _simulated() -> list[Row]:
 
 
 def _places() -> list[Row]:
-    one = driven_seconds(workers=1)
-    two = bare_seconds(1) / bare_seconds(2)
+    one, alone = driven_seconds(workers=1), bare_seconds(1)
+    two = alone / bare_seconds(2)
     rows = [
         Row("load average", os.getloadavg()[0], ""),
+        Row("event points of one process", one, "s"),
+        Row("one process through the driver against a bare one", alone / one, "x"),
         Row("two bare processes against one", two, "x"),
     ]
     for name, place, target in (

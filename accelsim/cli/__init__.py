@@ -5,12 +5,12 @@ Each module registers its commands with `common.app` when it is imported here, i
 
 from __future__ import annotations
 
-from accelsim.cli import run, sweep, operator, explain, graph, format, accuracy, dram, area  # isort: skip
+from accelsim.cli import run, sweep, search, crossover, sensitivity, compare  # isort: skip
+from accelsim.cli import operator, explain, graph, format, accuracy, dram, area  # isort: skip
 from accelsim.cli import validate, calibrate, describe  # isort: skip
 from accelsim.cli.common import app, main
 
 __all__ = [
-    "accuracy", "app", "area", "calibrate", "describe", "dram", "explain", "format", "graph", "main", "operator", "run",
-    "sweep",
-    "validate",
+    "accuracy", "app", "area", "calibrate", "compare", "crossover", "describe", "dram", "explain", "format", "graph",
+    "main", "operator", "run", "search", "sensitivity", "sweep", "validate",
 ]  # fmt: skip

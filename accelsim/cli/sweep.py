@@ -1,74 +1,55 @@
-"""`sweep` and `pareto`: experiments over many designs."""
+"""`sweep`: experiments over many designs."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from accelsim.cli import files
 from accelsim.cli.common import FAILED, JsonOption, app, console, print_json, say
-from accelsim.cli.options import names
+from accelsim.cli.sweep_options import (
+    FRAMES,
+    ClusterOption,
+    FrameOption,
+    FreshOption,
+    RetryOption,
+    StoreOption,
+    SweepArgument,
+    TimeoutOption,
+    WorkersOption,
+    clock,
+    short,
+    span,
+)
 from accelsim.errors import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from accelsim.explore.sweep import Outline, Summary, Sweep
-
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)?$")
-_SECONDS: Final = {None: 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
-
-
-def span(option: str, text: str | None) -> float | None:
-    """Seconds of "90", "90s", "10min" or "1.5h".
-
-    Raises:
-        RequestError: other text.
-    """
-    if text is None:
-        return None
-    found = _SPAN.match(text.strip())
-    if not found or float(found[1]) <= 0:
-        raise RequestError(f"{option} {text}: expected a time such as 90s, 10min or 2h")
-    return float(found[1]) * _SECONDS[found[2]]
+    from accelsim.explore.outline import Outline
+    from accelsim.explore.sweep import Summary, Sweep
 
 
 @app.command()
 def sweep(
-    file: Annotated[
-        str, typer.Argument(metavar="SWEEP", help="A sweep by name or path.", autocompletion=names("sweeps"))
-    ],
+    file: SweepArgument,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it comes to, and how long.")] = False,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Processes; 1 is this one.", show_default=False)
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option("--cluster", metavar="ADDRESS|local", help="A Dask scheduler, such as tcp://10.0.0.1:8786."),
-    ] = None,
-    store: Annotated[
-        Path | None, typer.Option("--store", metavar="FILE", help="Results; accelsim-results/NAME.sqlite by default.")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew; the old store is renamed.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Evaluate again what failed, crashed or took too long.")
-    ] = False,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+    store: StoreOption = None,
+    fresh: FreshOption = False,
+    retry_failed: RetryOption = False,
     accept_version: Annotated[
         bool, typer.Option("--accept-version", help="Take rows that another version of accelsim has computed.")
     ] = False,
-    timeout: Annotated[
-        str | None, typer.Option("--timeout-per-point", metavar="TIME", help="Give up a point after so long.")
-    ] = None,
+    timeout: TimeoutOption = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="TIME", help="Start nothing later than this: 90s, 10min, 2h.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--export", metavar="FILE", help="Write the frame there: .csv or .parquet.")
-    ] = None,
+    out: FrameOption = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Picture; beside the store by default.")
     ] = None,
@@ -76,7 +57,7 @@ def sweep(
 ) -> None:
     """Evaluate a space of designs: resumes where it stopped, keeps everything, and draws what the sweep asks for."""
     timeout_s, budget_s = span("--timeout-per-point", timeout), span("--budget", budget)
-    files.writable(("--export", out, (".csv", ".parquet")), ("--plot", plot, files.PICTURES))
+    files.writable(("--export", out, FRAMES), ("--plot", plot, files.PICTURES))
     from accelsim.explore.sweep import Sweep
 
     described = Sweep.read(file)
@@ -121,13 +102,6 @@ def _outline(described: Sweep, found: Outline, as_json: bool) -> None:
     console().print(found.first.to_string(index=False))
 
 
-def clock(seconds: float) -> str:
-    """A time for people: "0.4 s", "12 s", "3 min", "2.5 h"."""
-    if seconds < 100:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def _summary(described: Sweep, frame: pd.DataFrame, summary: Summary) -> None:
     if described.spec.question:
         typer.echo(described.spec.question.text)
@@ -158,16 +132,12 @@ def _best(described: Sweep, frame: pd.DataFrame) -> None:
     for name, direction in described.spec.objectives.items():
         values = good[name].to_numpy(dtype=float)
         row = good.iloc[int(values.argmin() if direction == "min" else values.argmax())]
-        where = ", ".join(f"{axis} = {_short(row[axis])}" for axis in axes)
-        typer.echo(f"  {'least' if direction == 'min' else 'most'} {name}: {_short(row[name])} at {where}")
+        where = ", ".join(f"{axis} = {short(row[axis])}" for axis in axes)
+        typer.echo(f"  {'least' if direction == 'min' else 'most'} {name}: {short(row[name])} at {where}")
     if len(described.spec.objectives) > 1:
         from accelsim.explore.pareto import pareto
 
         typer.echo(f"  {int(pareto(good, described.spec.objectives).sum()):,} points on the Pareto front")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _write(described: Sweep, frame: pd.DataFrame, summary: Summary, out: Path | None, plot: Path | None) -> list[str]:

@@ -93,10 +93,10 @@ class Points:
         shared = _shared(self.shared)
         yield from _together(self, shared) if shared.vectorised else _one_by_one(self, shared)
 
-    def suspects(self, left: Sequence[str]) -> list[Sequence[str]]:
-        """The point that was being simulated and the others; two halves of points that are priced together."""
-        cut = max(1, len(left) // 2) if self.vectorised else 1
-        return [part for part in (left[:cut], left[cut:]) if part]
+    @property
+    def in_turn(self) -> bool:
+        """Whether points are evaluated one after the other."""
+        return not self.vectorised
 
     def only(self, keys: Collection[str]) -> Points:
         """The same with some of the points."""
@@ -126,9 +126,10 @@ class Joined:
         for part in self.parts:
             yield from part.evaluate()
 
-    def suspects(self, left: Sequence[str]) -> list[Sequence[str]]:
-        """The point that was being simulated, and the others."""
-        return [part for part in (left[:1], left[1:]) if part]
+    @property
+    def in_turn(self) -> bool:
+        """Points are evaluated one after the other."""
+        return True
 
     def only(self, keys: Collection[str]) -> Joined:
         """The same with some of the points."""

@@ -2,16 +2,22 @@
 
 Workers are the user's own (`dask worker ADDRESS` where accelsim is installed), or two to a few processes here with
 "local". A worker that dies hands its batch to another; a batch of which workers keep dying comes back.
+
+Outcomes come back with the end of their batch. Where the time of a point is limited, its worker tells of every point
+as it is done, so that a late one is known by name and no time counts in which its batch waited for a worker.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import pickle
 import queue
 import threading
 import time
+import uuid
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import chain
 from typing import Any, Final
@@ -26,6 +32,9 @@ CONNECT_S: Final = 10.0
 
 ALIVE_S: Final = 5.0
 """So long a scheduler may be out of reach before the sweep ends."""
+
+_HURRY_S: Final = 0.3  # an interrupt waits no longer for the scheduler's good-bye
+_SLOTS_S: Final = 1.0  # the scheduler is asked how many workers there are no more often than this
 
 _one_at_a_time = threading.Lock()
 
@@ -45,6 +54,35 @@ def evaluated(batch: Batch) -> list[Outcome]:
         return list(chain.from_iterable(batch.evaluate()))
 
 
+def told(batch: Batch, number: int, topic: str) -> list[Outcome]:
+    """The same, telling the driver of its start and of every point as it is done."""
+    worker = _library("distributed").get_worker()
+    with _one_at_a_time:
+        worker.log_event(topic, (number, worker.address, b""))
+        found = []
+        for outcomes in batch.evaluate():
+            worker.log_event(topic, (number, worker.address, pickle.dumps(outcomes)))
+            found += outcomes
+        return found
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A batch that the scheduler has.
+
+    Attributes:
+        future: its end.
+        since_s: when its worker was heard of last; None before its start.
+        worker: the address of that worker.
+        given: points that the driver has.
+    """
+
+    future: Any
+    since_s: float | None = None
+    worker: str = ""
+    given: set[str] = field(default_factory=set)
+
+
 class Cluster:
     """A Dask scheduler and its workers.
 
@@ -58,8 +96,6 @@ class Cluster:
         ClusterError: no scheduler answers.
     """
 
-    streams = False
-
     def __init__(self, address: str, workers: int | None = None, timeout_s: float | None = None) -> None:
         try:
             distributed = _library("distributed")
@@ -72,37 +108,49 @@ class Cluster:
             self._own = LocalCluster(workers or os.cpu_count() or 1)
             address = self._own.address
         try:
-            self._client: Any = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+            self._client = self._connected(distributed, address)
+        except BaseException:  # an interrupt, too, leaves no processes behind
+            self._close_own(now=True)
+            raise
+        self._killed: Any = distributed.KilledWorker
+        self._events: queue.Queue[tuple[int, Any]] = queue.Queue()
+        self._sent: dict[int, _Sent] = {}
+        self._lost_s = 0.0
+        self._workers, self._counted_s = 1, float("-inf")
+        self._topic = f"accelsim-{uuid.uuid4().hex}"
+        if timeout_s is not None:
+            self._client.subscribe_topic(self._topic, lambda event: self._events.put((event[1][0], event[1])))
+
+    def _connected(self, distributed: Any, address: str) -> Any:
+        try:
+            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
-            self._close_own()
             raise ClusterError(
                 f"no Dask scheduler answers at {address} within {CONNECT_S:g} s ({error}): is it running, and is the "
                 "address that which it printed? `--cluster local` starts one here"
             ) from None
         if self._own is not None:
-            self._client.wait_for_workers(1, timeout=START_S)
-        self._killed: type[BaseException] = distributed.KilledWorker
-        self._events: queue.Queue[tuple[int, Any]] = queue.Queue()
-        self._futures: dict[int, Any] = {}
-        self._since: dict[int, float] = {}
-        self._lost_s = 0.0
+            client.wait_for_workers(1, timeout=START_S)
+        return client
 
     @property
     def slots(self) -> int:
         """Two batches for each worker, so that none waits for the next; one where time is taken of each."""
-        with suppress(OSError, RuntimeError, ValueError):
-            count = len(self._client.scheduler_info(n_workers=-1)["workers"])
-            return max(1, count) * (1 if self._timeout_s else 2)
-        return 1
+        if time.monotonic() - self._counted_s > _SLOTS_S:
+            with suppress(OSError, RuntimeError, ValueError):
+                self._workers = max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+            self._counted_s = time.monotonic()
+        return self._workers * (1 if self._timeout_s else 2)
 
     def submit(self, number: int, batch: Batch) -> None:
         """Hands a batch to the scheduler."""
-        future = self._client.submit(evaluated, batch, pure=False, retries=0)
-        self._futures[number], self._since[number] = future, time.monotonic()
+        work = (evaluated, batch) if self._timeout_s is None else (told, batch, number, self._topic)
+        future = self._client.submit(*work, pure=False, retries=0)
+        self._sent[number] = _Sent(future)
         future.add_done_callback(lambda done, number=number: self._events.put((number, done)))
 
     def results(self, patience_s: float) -> list[Event]:
-        """Batches that are done.
+        """Batches that are done, and points where their time is limited.
 
         Raises:
             ClusterError: the scheduler is gone.
@@ -112,26 +160,39 @@ class Cluster:
         wait_s = patience_s
         while True:
             try:
-                number, future = self._events.get(timeout=wait_s) if wait_s else self._events.get_nowait()
+                number, what = self._events.get(timeout=wait_s) if wait_s else self._events.get_nowait()
             except queue.Empty:
                 break
             wait_s = 0.0
-            if self._futures.pop(number, None) is not None:
-                found.append(self._done(number, future))
+            if number in self._sent:
+                found.append(self._heard(number, *what[1:]) if isinstance(what, tuple) else self._done(number, what))
         self._check()
         return found + self._late()
 
+    def _heard(self, number: int, worker: str, content: bytes) -> Event:
+        sent = self._sent[number]
+        sent.since_s, sent.worker = time.monotonic(), worker
+        return Event(number, self._new(sent, pickle.loads(content) if content else []))
+
+    def _new(self, sent: _Sent, outcomes: list[Outcome]) -> list[Outcome]:
+        """Those that the driver does not have: a second worker begins the batch of a dead one anew."""
+        new = [one for one in outcomes if one.key not in sent.given]
+        sent.given.update(one.key for one in new)
+        return new
+
     def _done(self, number: int, future: Any) -> Event:
-        self._since.pop(number, None)
+        sent = self._sent.pop(number)
         try:
             if future.status == "finished":
-                return Event(number, future.result(timeout=CONNECT_S), finished=True)
+                return Event(number, self._new(sent, future.result(timeout=CONNECT_S)), finished=True)
             error = future.exception(timeout=CONNECT_S) if future.status == "error" else None
         except (OSError, TimeoutError):  # of the connection: what the batch itself raised is not raised here
             raise ClusterError(f"the Dask scheduler at {self.address} is gone; {_AGAIN}") from None
         if error is not None:
             if isinstance(error, self._killed):
-                return Event(number, [], finished=True, lost="crashed", reason="workers of the cluster died of it")
+                reason, deaths = "workers of the cluster died of it", error.allowed_failures + 1
+                known = self._timeout_s is not None
+                return Event(number, [], finished=True, lost="crashed", reason=reason, deaths=deaths, known=known)
             raise error
         raise ClusterError(f"the Dask scheduler at {self.address} has dropped what it was given; {_AGAIN}")
 
@@ -145,36 +206,39 @@ class Cluster:
             raise ClusterError(f"the Dask scheduler at {self.address} is gone; {_AGAIN}")
 
     def _late(self) -> list[Event]:
-        """Batches that take too long: their workers are started anew."""
+        """Batches at whose point their worker is for too long: it is started anew."""
         if self._timeout_s is None:
             return []
-        found = []
-        for number, since in list(self._since.items()):
-            if time.monotonic() - since <= self._timeout_s:
+        found, now = [], time.monotonic()
+        for number, sent in list(self._sent.items()):
+            if sent.since_s is None or now - sent.since_s <= self._timeout_s:
                 continue
-            future = self._futures.pop(number)
-            del self._since[number]
-            where = [worker for worker, keys in self._client.processing().items() if future.key in keys]
-            future.cancel()
-            if where:
-                self._client.restart_workers(where, timeout=CONNECT_S, raise_for_error=False)
+            del self._sent[number]
+            sent.future.cancel()
+            # beside the sweep: the other workers go on
+            threading.Thread(target=self._restart, args=(sent.worker,), daemon=True).start()
             found.append(
                 Event(number, [], finished=True, lost="timeout", reason=f"took more than {self._timeout_s:g} s")
             )
         return found
 
+    def _restart(self, worker: str) -> None:
+        with suppress(Exception):  # one that cannot be started anew is one less, and may end its point some day
+            self._client.restart_workers([worker], timeout=CONNECT_S, raise_for_error=False)
+
     def close(self, *, now: bool = False) -> None:
         """Leaves the scheduler; ends it, if it is a local one."""
-        if now:
+        if now and self._own is None:
             with suppress(Exception):
-                self._client.cancel(list(self._futures.values()), force=True)
+                self._client.cancel([sent.future for sent in self._sent.values()], force=True)
         with suppress(Exception):
-            self._client.close(timeout=1.0 if now else CONNECT_S)
-        self._close_own()
+            self._client.close(timeout=_HURRY_S if now else CONNECT_S)
+        self._close_own(now=now)
 
-    def _close_own(self) -> None:
+    def _close_own(self, *, now: bool = False) -> None:
         if self._own is not None:
-            self._own.close()
+            self._own.close(now=now)
+            self._own = None
 
 
 _AGAIN: Final = "what was finished is kept: run the sweep again to go on"

@@ -21,7 +21,6 @@ from accelsim.explore.chosen import Choice, Point
 from accelsim.explore.driver import Progress
 from accelsim.explore.frame import MEETS
 from accelsim.explore.outcome import RETRIED
-from accelsim.explore.targets import si
 
 if TYPE_CHECKING:
     from accelsim.explore.sweep import Sweep
@@ -81,7 +80,7 @@ def crossover(
     if not asked:
         raise RequestError(f"sweep {sweep.name} has no objective: name the metric to compare")
     way: Direction = sweep.spec.objectives.get(asked) or ("max" if asked in MORE_IS_BETTER else "min")
-    choice = Choice(sweep, asked, way)
+    choice = Choice(sweep, {asked: way})
     search = _Search(choice, asked, way, *_axes(choice, between, along), margin)
     how = {"workers": workers, "cluster": cluster, "store": store, "retry_failed": retry_failed,
            "timeout_s": timeout_s, "progress": progress}  # fmt: skip
@@ -95,13 +94,14 @@ def _axes(choice: Choice, between: str | None, along: str | None) -> tuple[int, 
     """The dimension of the designs, and that of the numbers."""
     keys = [key for keys in choice.dimensions for key in keys]
     if between is None:
-        between = next((key for key in keys if key in _CHIP and len(choice.column(key).shown) > 1), None)
+        between = next((key for key in keys if key in _CHIP and len(choice.shown(key)) > 1), None)
     if between is None:
         raise RequestError(f"which designs compete? name an axis with `between`; axes: {', '.join(keys)}")
     designs = choice.dimension(between, "between")
     if choice.size(designs) < 2:
         raise RequestError(f"between {between!r}: the axis has one value, nothing competes with it")
-    ordered = [place for place in range(len(choice.dimensions)) if place != designs and _rises(choice, place)]
+    alone = [place for place, axes in enumerate(choice.dimensions) if place != designs and len(axes) == 1]
+    ordered = [place for place in alone if choice.rises(place)]
     if along is not None:
         line = choice.dimension(along, "along")
         if line not in ordered:
@@ -110,15 +110,6 @@ def _axes(choice: Choice, between: str | None, along: str | None) -> tuple[int, 
     if not ordered:
         raise RequestError(f"along which axis? none of {', '.join(keys)} has two rising numbers at least")
     return designs, ordered[0]
-
-
-def _rises(choice: Choice, dimension: int) -> bool:
-    if len(choice.dimensions[dimension]) > 1:
-        return False
-    values = choice.column(choice.dimensions[dimension][0]).shown
-    if len(values) < 2 or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return False
-    return all(a < b for a, b in itertools.pairwise(values))
 
 
 class _Search:
@@ -130,9 +121,9 @@ class _Search:
         self._choice, self._metric, self._designs, self._line, self._margin = choice, metric, designs, line, margin
         self._sign = 1.0 if way == "min" else -1.0
         self._names = self._contenders()
-        column = choice.column(choice.dimensions[line][0])
-        self._along = column.name
-        self._at: dict[float, int] = {si(value): place for place, value in enumerate(column.shown)}
+        key = choice.dimensions[line][0]
+        self._along = choice.names[key]
+        self._at: dict[float, int] = {value: place for place, value in enumerate(choice.shown(key))}
         self._whole = all(isinstance(value, int) for value in self._at)
         others = [range(1) if place in (designs, line) else range(choice.size(place))
                   for place in range(len(choice.dimensions))]  # fmt: skip
@@ -161,9 +152,11 @@ class _Search:
         designs = range(len(self._names))
         self._points += [self._point(case, design, value) for case, value in new for design in designs]
         made, keys = self._choice.sweep(self._points)
-        made.run(**how)
-        frame = made.load(how["store"]).set_index("key")
-        rows = dict(zip(frame.index, frame.to_dict("records"), strict=True))
+        rows: dict[str, Any] = {}
+        if made is not None:
+            made.run(**how)
+            frame = made.load(how["store"])
+            rows = dict(zip(frame["key"], frame.to_dict("records"), strict=True))
         for case, value in new:
             found = [
                 self._outcome(rows.get(keys.get(self._point(case, design, value), "")), self._names[design], value)

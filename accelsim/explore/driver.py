@@ -109,7 +109,7 @@ class Driver:
         self._crashes: dict[str, int] = {}
         self._number = 0
         self._unsaved: list[Outcome] = []
-        self._saved_s = time.monotonic()
+        self._saved_s, self._due = time.monotonic(), False
         self._each_s = 0.0
 
     def run(self, source: Source, retried: frozenset[str] = frozenset(), *, keep: bool = False) -> bool:
@@ -153,7 +153,7 @@ class Driver:
                 return not spent
             for event in self._executor.results(_PATIENCE_S):
                 self._handle(event)
-            if time.monotonic() - self._saved_s >= COMMIT_S:
+            if self._due or time.monotonic() - self._saved_s >= COMMIT_S:
                 self._commit()
 
     def _next(self, source: Source, retried: frozenset[str]) -> Batch | None:
@@ -182,8 +182,8 @@ class Driver:
             mine.missing.pop(outcome.key, None)
             self._keep(outcome)
         if event.outcomes:
-            if len(event.outcomes) == 1:
-                self._commit()  # a simulation is worth a commit of its own
+            # simulations are committed as they arrive
+            self._due |= len(event.outcomes) == 1 or event.outcomes[0].elapsed_s > _COLUMN_S
             if self._report:
                 self._report(self.progress)
         if event.finished:
@@ -194,15 +194,16 @@ class Driver:
     def _lost(self, mine: _UnderWay, event: Event) -> None:
         """Finds the point that a worker died of: alone at the last, and not more than `CRASHES` times."""
         left = list(mine.missing)
-        parts = [mine.batch.only(part) for part in mine.batch.suspects(left)]
-        first = parts[0].keys
-        if len(first) == 1 and event.lost is not None:
-            key = first[0]
-            self._crashes[key] = self._crashes.get(key, 0) + 1
+        known = event.known and mine.batch.in_turn
+        cut = 1 if known else -(-len(left) // 2)
+        parts = [mine.batch.only(part) for part in (left[:cut], left[cut:]) if part]
+        if (known or len(left) == 1) and event.lost is not None:
+            key = left[0]
+            self._crashes[key] = self._crashes.get(key, 0) + event.deaths
             if event.lost == "timeout" or self._crashes[key] >= CRASHES:
                 times = f" ({self._crashes[key]} times)" if event.lost == "crashed" else ""
                 self._keep(Outcome(key, event.lost, event.reason + times, None, float("nan"), ""))
-                self._commit()
+                self._due = True
                 parts = parts[1:]
         self._again.extend(parts)
 
@@ -221,7 +222,7 @@ class Driver:
             self._each_s = outcome.elapsed_s if not self._each_s else 0.9 * self._each_s + 0.1 * outcome.elapsed_s
 
     def _commit(self) -> None:
-        self._saved_s = time.monotonic()
+        self._saved_s, self._due = time.monotonic(), False
         if self._unsaved:
             rows, self._unsaved = self._unsaved, []
             self._store.add(rows, self._designs, self._version)

@@ -18,6 +18,8 @@ class Event(NamedTuple):
         finished: nothing more comes of this batch.
         lost: why its evaluation ended before its end: the worker died, or took longer than it may.
         reason: the same for people.
+        deaths: workers that it has cost.
+        known: the first point that is missing is the one; else it may be any of those.
     """
 
     number: int
@@ -25,6 +27,8 @@ class Event(NamedTuple):
     finished: bool = False
     lost: Literal["crashed", "timeout"] | None = None
     reason: str = ""
+    deaths: int = 1
+    known: bool = True
 
 
 class Executor(Protocol):
@@ -33,11 +37,6 @@ class Executor(Protocol):
     @property
     def slots(self) -> int:
         """Batches that may be under way at a time."""
-        ...
-
-    @property
-    def streams(self) -> bool:
-        """Whether outcomes arrive point by point; otherwise with the end of their batch."""
         ...
 
     def submit(self, number: int, batch: Batch) -> None:
@@ -61,7 +60,6 @@ class InProcess:
     """Evaluates in the driver's own process, one point or column of points after the other."""
 
     slots = 1
-    streams = True
 
     def __init__(self) -> None:
         self._queue: deque[tuple[int, Iterator[list[Outcome]]]] = deque()

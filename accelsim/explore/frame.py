@@ -13,7 +13,8 @@ import numpy as np
 from accelsim.errors import RequestError
 from accelsim.explore import expression
 from accelsim.explore.batches import METRICS
-from accelsim.explore.store import BOOKKEEPING, Store
+from accelsim.explore.schema import BOOKKEEPING
+from accelsim.explore.store import Store
 from accelsim.results.columns import TRUTH, WHOLE, unit
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def frame_of(store: Store) -> pd.DataFrame:
     frame.attrs = {
         "sweep": about.get("name", store.path.stem),
         "axes": names,
+        "fixed": fixed,
         "objectives": about.get("objectives", {}),
+        "axis_units": about.get("axis_units", {}),
         "units": {name: unit(name) for name in METRICS if unit(name)},
     }
     return frame

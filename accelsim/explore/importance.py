@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.errors import RequestError
+from accelsim.explore.sensitivity import check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +41,12 @@ def importance(frame: pd.DataFrame, output: str, axes: list[str] | None = None, 
         cross-validated over `FOLDS` folds, and rows.
 
     Raises:
+        UnknownNameError: no such column.
         RequestError: too few rows, or a surrogate whose R^2 is below `LEAST_R2`.
     """
     import pandas as pd
 
+    check(frame, output)
     names = [name for name in axes or frame.attrs["axes"] if frame[name].nunique() > 1]
     rows = frame[(frame["status"] == "ok") & frame[output].notna()] if "status" in frame else frame
     rows = rows.dropna(subset=names)

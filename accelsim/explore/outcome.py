@@ -48,8 +48,9 @@ class Batch(Protocol):
         """Outcomes as they are ready; points in the order of `keys`."""
         ...
 
-    def suspects(self, left: Sequence[str]) -> list[Sequence[str]]:
-        """How to go on after a worker died with these points left: parts, of which the first did it."""
+    @property
+    def in_turn(self) -> bool:
+        """Whether points are evaluated one after the other, so that it ends at the first that is missing."""
         ...
 
     def only(self, keys: Collection[str]) -> Batch:

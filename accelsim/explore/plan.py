@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from accelsim.explore.axis_units import units_of
 from accelsim.explore.content import digest
 from accelsim.explore.design import scalars
 from accelsim.explore.outcome import FINAL
@@ -83,6 +84,7 @@ def _about(sweep: Sweep) -> dict[str, Any]:
         "derived": dict(spec.derived),
         "outputs": dict(sweep.design.outputs),
         "objectives": dict(spec.objectives),
+        "axis_units": units_of(spec),
         "plan": plan_digest(sweep),
     }
 

@@ -26,7 +26,8 @@ class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
     number: int | None = None
-    heard_s: float = 0.0
+    heard_s: float | None = None
+    """When it began its batch, or finished a point of it, last; None before."""
 
 
 class PoolError(AccelsimError):
@@ -43,8 +44,6 @@ class Pool:
     Raises:
         RequestError: a number of workers below one, or a system that cannot hand sockets to processes.
     """
-
-    streams = True
 
     def __init__(self, workers: int, timeout_s: float | None = None) -> None:
         if workers < 1:
@@ -70,7 +69,7 @@ class Pool:
             if idle is None:
                 return
             number, batch = self._waiting.popleft()
-            idle.number, idle.heard_s = number, time.monotonic()
+            idle.number, idle.heard_s = number, None
             with suppress(BrokenPipeError, ConnectionResetError):  # a dead one's end of the line will say so
                 idle.connection.send((number, batch))
 
@@ -86,8 +85,9 @@ class Pool:
         for line in wait(list(by_line), timeout=patience_s):
             found += self._heard(by_line[line])  # type: ignore[index]
         if self._timeout_s is not None:
+            now = time.monotonic()
             for worker in list(self._workers):
-                if worker.number is not None and time.monotonic() - worker.heard_s > self._timeout_s:
+                if worker.number is not None and worker.heard_s and now - worker.heard_s > self._timeout_s:
                     worker.process.kill()
                     found += self._died(worker, "timeout", f"took more than {self._timeout_s:g} s")
         self._send()
@@ -105,7 +105,7 @@ class Pool:
                 if outcomes is None:
                     worker.number = None
                     found.append(Event(number, [], finished=True))
-                else:
+                elif outcomes:
                     found.append(Event(number, outcomes))
         except (EOFError, ConnectionResetError):
             found += self._died(worker, "crashed", "")
@@ -156,7 +156,7 @@ def _started() -> _Worker:
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "accelsim.explore.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+            pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
     except OSError as error:
         raise PoolError(f"no worker process: {error.strerror}") from None

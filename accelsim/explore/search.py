@@ -7,9 +7,8 @@ What the store has is taken from there; it also warms the sampler up.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +17,7 @@ import numpy as np
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.explore import expression
 from accelsim.explore.batches import METRICS
-from accelsim.explore.design import Column
+from accelsim.explore.chosen import Choice, Point
 from accelsim.explore.driver import Driver, Progress
 from accelsim.explore.executor import Executor
 from accelsim.explore.source import Remaining
@@ -40,7 +39,7 @@ class Trial:
     """One design that a sampler asked for.
 
     Attributes:
-        position: of the design in the sweep; -1 if constraints over inputs exclude it.
+        position: number of the design in the sweep's grid (`Choice.number`); -1 if constraints over inputs exclude it.
         costs: objectives, the most ones negated; None unless the point is ok.
         feasible: it is ok and meets all constraints.
     """
@@ -59,12 +58,18 @@ class Found:
         evaluated: points that were computed now.
         distinct: designs among the trials.
         front: positions of the designs that no other trial dominates.
+        space: designs of the grid, constraints apart.
+        sweep: over the designs of all trials, which loads them from the store; None if constraints exclude them all.
+        keys: position -> key of the design.
     """
 
     trials: list[Trial]
     evaluated: int
     distinct: int
     front: list[int]
+    space: int
+    sweep: Sweep | None = field(compare=False, repr=False)
+    keys: Mapping[int, str] = field(compare=False, repr=False)
 
 
 def search(
@@ -78,20 +83,24 @@ def search(
     workers: int | None = 1,
     cluster: str | None = None,
     store: str | Path | None = None,
+    fresh: bool = False,
+    timeout_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Found:
     """The best designs of a sweep's grid for its objectives, by so many trials.
 
     Args:
-        sweep: with a grid and one to three objectives among the metrics and derived columns.
+        sweep: with a grid of any size and one to three objectives among the metrics and derived columns.
         trials: designs to ask for.
         sampler: "nsga2", "nsga3", "tpe", or "random" to compare with.
         seed: of the sampler.
         batch: trials that are asked for before any is told; 50 for genetic samplers, else 10.
-        warm: positions of designs with which the trials begin, such as good ones that the store has.
+        warm: positions of designs with which the trials begin, such as those of `known_front`.
         workers: as in `Sweep.run`.
         cluster: likewise.
         store: likewise.
+        fresh: likewise.
+        timeout_s: likewise.
         progress: likewise.
 
     Raises:
@@ -108,7 +117,9 @@ def search(
         raise RequestError(f"trials = {trials}, batch = {batch}: expected at least 1")
     optuna = _optuna()
     study = optuna.create_study(directions=["minimize"] * len(objectives), sampler=_sampler(optuna, sampler, seed))
-    place = _Place(sweep, store, workers, cluster, progress)
+    opened = Store(store or sweep.store_path, METRICS, fresh=fresh)
+    where = {"workers": workers, "cluster": cluster, "timeout_s": timeout_s}
+    place = _Place(Choice(sweep), opened, where, Progress(trials, 0), progress)
     try:
         for position in warm:
             study.enqueue_trial(place.parameters(position))
@@ -116,8 +127,7 @@ def search(
         done: list[Trial] = []
         while len(done) < trials:
             asked = [study.ask() for _ in range(min(size, trials - len(done)))]
-            positions = [place.position(trial) for trial in asked]
-            answers = place.answers(positions)
+            answers = place.answers([place.point(trial) for trial in asked])
             for trial, answer in zip(asked, answers, strict=True):
                 trial.set_user_attr("violation", 0.0 if answer.feasible else 1.0)
                 costs = answer.costs or place.worst
@@ -127,6 +137,29 @@ def search(
         return place.found(done)
     finally:
         place.close()
+
+
+def known_front(sweep: Sweep, store: str | Path | None = None) -> list[int]:
+    """Positions of the best designs among those that a sweep's store has planned and evaluated, to begin a search with.
+
+    Raises:
+        RequestError: there is no store.
+        StoreError: no store of a sweep.
+    """
+    from accelsim.explore.frame import MEETS
+    from accelsim.explore.pareto import pareto
+    from accelsim.explore.sweep import load
+
+    path = Path(store or sweep.store_path)
+    if not path.exists():
+        raise RequestError(f"there are no results in {path} to begin with: run the sweep, or a search, before")
+    frame = load(path)
+    good = frame[frame[MEETS]] if MEETS in frame else frame
+    if any(name not in frame for name in sweep.spec.objectives):
+        return []
+    best = good[pareto(good, sweep.spec.objectives)]
+    choice = Choice(sweep)
+    return [choice.number(point) for point in choice.points_of(best) if point is not None]
 
 
 def _optuna() -> Any:
@@ -163,136 +196,108 @@ class _Place:
 
     def __init__(
         self,
-        sweep: Sweep,
-        store: str | Path | None,
-        workers: int | None,
-        cluster: str | None,
-        progress: Callable[[Progress], None] | None,
+        choice: Choice,
+        store: Store,
+        where: Mapping[str, Any],
+        state: Progress,
+        report: Callable[[Progress], None] | None,
     ) -> None:
-        self._sweep, self._report = sweep, progress
-        self._columns = [column for column in sweep.design.columns if len(column.values) > 1]
-        codes = np.stack([column.codes for column in self._columns], axis=1)
-        self._at = {tuple(row): position for position, row in enumerate(codes.tolist())}
-        self._codes = codes
-        self._keys = sweep.keys
-        self._designs = dict(zip(self._keys, sweep.designs, strict=True))
-        self._store = Store(store or sweep.store_path, METRICS)
-        sweep.plan(self._store)
-        self._executor: Executor = sweep.executor([True] * len(self._keys), workers, cluster, None)
-        self._known: dict[int, Trial] = {}
-        self.worst = (0.0,) * len(sweep.spec.objectives)
-        self._evaluated = 0
+        self._choice, self._store, self._where, self._state, self._report = choice, store, where, state, report
+        self._executor: Executor | None = None
+        self._known: dict[Point, Trial] = {}
+        self._keys: dict[Point, str] = {}
+        self.worst = (0.0,) * len(choice.objectives)
 
-    def position(self, trial: Any) -> int:
+    def point(self, trial: Any) -> Point:
         """The design that a trial asks for."""
-        choice = tuple(self._suggested(trial, column) for column in self._columns)
-        return self._at.get(choice, -1)
+        return tuple(self._suggested(trial, place) for place in range(len(self._choice.dimensions)))
 
-    def _suggested(self, trial: Any, column: Column) -> int:
-        if _ordered(column):
-            return int(trial.suggest_int(column.name, 0, len(column.values) - 1))
-        return int(trial.suggest_categorical(column.name, list(range(len(column.values)))))
+    def _suggested(self, trial: Any, dimension: int) -> int:
+        count, name = self._choice.size(dimension), "+".join(self._choice.dimensions[dimension])
+        if count == 1:
+            return 0
+        if self._choice.rises(dimension):
+            return int(trial.suggest_int(name, 0, count - 1))
+        return int(trial.suggest_categorical(name, list(range(count))))
 
     def parameters(self, position: int) -> dict[str, int]:
         """The choices of a design."""
-        return {column.name: int(code) for column, code in zip(self._columns, self._codes[position], strict=True)}
+        places = zip(self._choice.dimensions, self._choice.point(position), strict=True)
+        return {"+".join(keys): place for keys, place in places}
 
     def seen(self, costs: Sequence[float]) -> None:
         """What a trial without a result is told to be: as bad as the worst."""
         self.worst = tuple(max(a, b) for a, b in zip(self.worst, costs, strict=True))
 
-    def answers(self, positions: Sequence[int]) -> list[Trial]:
+    def answers(self, points: Sequence[Point]) -> list[Trial]:
         """Trials of some designs, in their order; those that nobody has evaluated are."""
-        new = [position for position in dict.fromkeys(positions) if position >= 0 and position not in self._known]
-        keys = [self._keys[position] for position in new]
-        missing = [key for key in keys if key not in self._store.statuses(keys)]
-        if missing:
-            wanted = np.zeros(len(self._keys), dtype=bool)
-            index = {self._keys[position]: position for position in new}
-            wanted[[index[key] for key in missing]] = True
-            source = Remaining(self._sweep.groups, self._keys, wanted.tolist(), model_version(), self._executor.slots)
-            state = Progress(len(missing), 0)
-            driver = Driver(self._store, self._executor, self._designs, model_version(), state, report=self._report)
-            driver.run(source, keep=True)
-            self._evaluated += state.done
-        if new:
-            self._take(new, keys)
-        none = Trial(-1, None, feasible=False)
-        return [self._known[position] if position >= 0 else none for position in positions]
+        new = [point for point in dict.fromkeys(points) if point not in self._known]
+        made, keys = self._choice.sweep(new) if new else (None, {})
+        evaluated = self._state.done
+        if made is not None:
+            self._evaluate(made)
+            judged = dict(zip(made.keys, self._judged(made), strict=True))
+            for point, key in keys.items():
+                self._known[point] = Trial(self._choice.number(point), *judged[key])
+            self._keys |= keys
+        for point in new:
+            self._known.setdefault(point, Trial(-1, None, feasible=False))
+        self._state.known += len(points) - (self._state.done - evaluated)
+        if self._report:
+            self._report(self._state)
+        return [self._known[point] for point in points]
 
-    def _take(self, positions: Sequence[int], keys: Sequence[str]) -> None:
-        found = self._store.metrics_of(keys)
-        spec = self._sweep.spec
-        table: dict[str, Any] = {name: value[list(positions)] if np.ndim(value) else value
-                                 for name, value in self._sweep.design.table().items()}  # fmt: skip
-        rows = [found[key] for key in keys]
+    def _evaluate(self, made: Sweep) -> None:
+        there = self._store.statuses(made.keys)
+        wanted = [key not in there for key in made.keys]
+        if self._executor is None:
+            self._executor = made.executor([True] * len(wanted), **self._where)
+        if not any(wanted):
+            return
+        state = self._state
+        designs = dict(zip(made.keys, made.designs, strict=True))
+        driver = Driver(
+            self._store, self._executor, designs, model_version(), state, objective=made.objective, report=self._report
+        )
+        source = Remaining(made.groups, made.keys, wanted, model_version(), self._executor.slots)
+        driver.run(source, keep=True)
+
+    def _judged(self, made: Sweep) -> list[tuple[tuple[float, ...] | None, bool]]:
+        """Objectives of each point of a sweep, from the store, and whether it is one to choose."""
+        found = self._store.metrics_of(made.keys)
+        rows = [found[key] for key in made.keys]
+        table: dict[str, Any] = dict(made.design.table())
         for place, name in enumerate(METRICS):
             values = [np.nan if row[1][place] is None else float(row[1][place]) for row in rows]
             table[name] = np.asarray(values, dtype=float)
         ok = np.asarray([row[0] == "ok" for row in rows])
-        for name, text in spec.derived.items():
+        for name, text in made.spec.derived.items():
             table[name] = expression.value(text, table, len(rows))
         held = ok.copy()
-        for text in self._sweep.design.outputs.values():
+        for text in made.design.outputs.values():
             held &= expression.truth(text, table, len(rows))
-        signs = {name: 1.0 if way == "min" else -1.0 for name, way in spec.objectives.items()}
+        signs = {name: 1.0 if way == "min" else -1.0 for name, way in made.spec.objectives.items()}
         costs = np.stack([np.asarray(table[name], dtype=float) * sign for name, sign in signs.items()], axis=1)
-        for row, position in enumerate(positions):
-            good = bool(ok[row]) and not np.isnan(costs[row]).any()
-            self._known[position] = Trial(
-                position, tuple(costs[row].tolist()) if good else None, bool(held[row]) and good
-            )
+        good = ok & ~np.isnan(costs).any(axis=1)
+        listed = zip(costs.tolist(), good.tolist(), (held & good).tolist(), strict=True)
+        return [(tuple(row) if fine else None, kept) for row, fine, kept in listed]
 
     def found(self, trials: list[Trial]) -> Found:
-        """The summary of a search."""
+        """The summary of a search; the store keeps which designs it went through."""
         from accelsim.explore.pareto import front
 
         good = {trial.position: trial.costs for trial in trials if trial.feasible and trial.costs is not None}
         best = front(np.asarray(list(good.values()), dtype=float)) if good else np.zeros(0, dtype=bool)
         distinct = len({trial.position for trial in trials})
         chosen = [position for position, kept in zip(good, best.tolist(), strict=True) if kept]
-        return Found(trials, self._evaluated, distinct, chosen)
+        made, _ = self._choice.sweep(list(self._keys)) if self._keys else (None, {})
+        if made is not None:
+            made.plan(self._store)
+        keys = {self._choice.number(point): key for point, key in self._keys.items()}
+        return Found(trials, self._state.done, distinct, chosen, self._choice.count, made, keys)
 
     def close(self) -> None:
         """Gives back store and workers."""
-        self._executor.close(now=True)
+        if self._executor is not None:
+            self._executor.close(now=True)
         self._store.close()
-
-
-def _ordered(column: Column) -> bool:
-    """Whether the values of an axis are numbers that rise: neighbours are then alike."""
-    numbers: Sequence[Any] = column.shown
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
-        return False
-    return all(a < b for a, b in pairwise(numbers))
-
-
-def screened(roofline: Mapping[int, float], event: Mapping[int, float]) -> dict[str, float]:
-    """How far a cheap figure stood for a dear one, on the points that have both, least is best.
-
-    Args:
-        roofline: the figure by which points were chosen, by position.
-        event: the one that confirmed some of them.
-
-    Returns:
-        points: how many have both; rank_correlation: Spearman's; changed: pairs in other order, as a share of all;
-        regret: how much worse the screen's first choice is than the best that was confirmed, as a share of the best.
-
-    Raises:
-        RequestError: fewer than three points with both.
-    """
-    both = [position for position in roofline if position in event]
-    if len(both) < 3:
-        raise RequestError(f"{len(both)} points have both figures: three at least say something")
-    from scipy.stats import spearmanr
-
-    cheap = np.asarray([roofline[position] for position in both])
-    dear = np.asarray([event[position] for position in both])
-    pairs = np.triu_indices(len(both), 1)
-    turned = (cheap[pairs[0]] - cheap[pairs[1]]) * (dear[pairs[0]] - dear[pairs[1]]) < 0
-    return {
-        "points": float(len(both)),
-        "rank_correlation": float(spearmanr(cheap, dear).statistic),
-        "changed": float(turned.mean()),
-        "regret": float(dear[int(cheap.argmin())] / dear.min() - 1),
-    }

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from accelsim.errors import RequestError
+from accelsim.errors import RequestError, UnknownNameError
 from accelsim.explore.design import expand
+from accelsim.explore.driver import Progress
 from accelsim.explore.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -87,7 +88,10 @@ def sobol(
     count: int = 1024,
     seed: int = 0,
     workers: int | None = None,
+    cluster: str | None = None,
     store: str | Path | None = None,
+    timeout_s: float | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> pd.DataFrame:
     """Sobol indices of a sweep's axes: every axis drawn from independently, between its ends or from its values.
 
@@ -100,6 +104,9 @@ def sobol(
         count: base points, a power of two; (axes + 2) x count points are evaluated.
         seed: of the points.
         workers: as in `Sweep.run`.
+        cluster: likewise.
+        timeout_s: likewise.
+        progress: likewise.
         store: likewise; `NAME-sobol.sqlite` beside the sweep's own by default.
 
     Returns:
@@ -118,15 +125,34 @@ def sobol(
     cube = saltelli(len(names), count, seed)
     drawn = Sweep.of(f"{sweep.name}-sobol", spec.model_copy(update={"constraints": {}}))
     drawn.design = expand(drawn.spec, cube)
-    drawn.run(workers=workers, store=store)
+    drawn.run(workers=workers, cluster=cluster, store=store, timeout_s=timeout_s, progress=progress)
     frame = drawn.load(store)
-    if output not in frame.columns or frame[output].dtype.kind not in "fiu":
-        raise RequestError(f"output {output!r}: expected a metric or a derived column, such as energy_per_token_j")
+    check(frame, output)
     values = frame.set_index("key")[output].reindex(drawn.keys).to_numpy(dtype=float)
     alone, total = indices(values, len(names))
     made = pd.DataFrame({"axis": names, "first_order": alone, "total": total})
     made.attrs = {"output": output, "points": len(values), "spread": float(values.std() / abs(values.mean()))}
     return made
+
+
+def check(frame: pd.DataFrame, output: str) -> None:
+    """Refuses what cannot be explained.
+
+    Raises:
+        UnknownNameError: no such column, with the nearest.
+        RequestError: one that holds no numbers.
+    """
+    if output not in frame.columns:
+        raise UnknownNameError("column", output, map(str, frame.columns), "output")
+    if frame[output].dtype.kind not in "fiu":
+        raise RequestError(f"output {output!r} holds no numbers: name a metric or a derived column")
+
+
+def _reason(frame: pd.DataFrame) -> str:
+    """Why the first point that is not ok is not."""
+    if "reason" not in frame or (frame["status"] == "ok").all():
+        return ""
+    return f", such as: {str(frame.loc[frame['status'] != 'ok', 'reason'].iloc[0]).splitlines()[0]}"
 
 
 def grid(frame: pd.DataFrame, output: str, axes: list[str] | None = None) -> pd.DataFrame:
@@ -145,14 +171,20 @@ def grid(frame: pd.DataFrame, output: str, axes: list[str] | None = None) -> pd.
     """
     import pandas as pd
 
+    check(frame, output)
     names = [name for name in axes or frame.attrs["axes"] if frame[name].nunique() > 1]
+    if not names:
+        raise RequestError("no axis has two values: nothing can explain anything")
     sizes = [frame[name].nunique() for name in names]
     table = frame[[*names, output]]
     if len(table) != np.prod(sizes) or table.duplicated(names).any():
         raise RequestError(f"{len(table):,} rows are no full grid of {' x '.join(map(str, sizes))} values of {names}")
     values = table.sort_values(names)[output].to_numpy(dtype=float).reshape(sizes)
     if np.isnan(values).any():
-        raise RequestError(f"{int(np.isnan(values).sum()):,} points have no {output}: leave out what is infeasible")
+        raise RequestError(
+            f"{int(np.isnan(values).sum()):,} points have no {output}{_reason(frame)}\n  try: leave out the values "
+            "of the axes at which that happens"
+        )
     variance = values.var()
     if variance <= (1e-12 * values.mean()) ** 2:
         raise RequestError(f"{output} is the same at all points: nothing to explain")

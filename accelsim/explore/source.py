@@ -40,20 +40,27 @@ class Remaining:
                 left[:] = left[np.argsort(group.sizes["generate"][left], kind="stable")]
         self._at = 0
         self._from = 0
+        self._simulations = sum(
+            left.size for group, left in zip(groups, self._left, strict=True) if not group.vectorised
+        )
         self._shared: dict[Any, bytes] = {}
 
     def take(self, each_s: float) -> Points | Joined | None:
-        """The next batch: a column of points, or as many simulations as take about `BATCH_S`."""
+        """The next batch: a column of points, or as many simulations as take about `BATCH_S`.
+
+        Towards the end fewer, so that no worker waits for the others' last batches.
+        """
         if not self._more():
             return None
         if self._groups[self._at].vectorised:
             group, left = self._groups[self._at], self._left[self._at]
             return self._part(self._column(group, left))
-        size = int(np.clip(BATCH_S / each_s, 1, _MOST)) if each_s > 0 else 1
+        size = int(np.clip(min(BATCH_S / each_s, self._simulations / (2 * self._slots)), 1, _MOST)) if each_s > 0 else 1
         parts = []
         while size > 0 and self._more() and not self._groups[self._at].vectorised:
             parts.append(self._part(size))
             size -= len(parts[-1].keys)
+            self._simulations -= len(parts[-1].keys)
         return parts[0] if len(parts) == 1 else Joined(tuple(parts))
 
     def _more(self) -> bool:

@@ -16,18 +16,11 @@ from typing import Any, Final
 
 from accelsim.errors import AccelsimError
 from accelsim.explore.outcome import FINAL, Outcome
-
-SCHEMA: Final = 1
-"""Version of the tables; it grows when they change."""
-
-APPLICATION: Final = 0x616363_53
-"""SQLite's application_id of these files: "accS"."""
+from accelsim.explore.schema import APPLICATION, SCHEMA, columns, create, metrics_of, migrate
 
 _BUSY_MS: Final = 30_000
 _IN_SQL: Final = 500
 _LARGEST: Final = 1 << 63
-
-BOOKKEEPING: Final = ("elapsed_s", "worker", "attempt", "finished_at", "model_version")
 
 
 class StoreError(AccelsimError):
@@ -59,61 +52,44 @@ class Store:
         except AccelsimError:
             self._db.close()
             raise
-        names = ", ".join(f'"m_{name}"' for name in self.metrics)
-        blanks = ", ".join("?" * (len(self.metrics) + 9))
+        names = columns(self.metrics)
         self._insert = (
-            f"INSERT INTO results (key, design, status, reason, {', '.join(BOOKKEEPING)}, "
-            f"{names}) VALUES ({blanks}) ON CONFLICT (key) DO UPDATE SET "
-            + ", ".join(f"{name} = excluded.{name}" for name in self._columns()[2:])
-            + " WHERE results.status NOT IN ('ok', 'infeasible')"
+            f"INSERT INTO results ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
+            f"ON CONFLICT (key) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names[2:])} "
+            "WHERE results.status NOT IN ('ok', 'infeasible')"
         )
         self._empty = (None,) * len(self.metrics)
 
-    def _columns(self) -> list[str]:
-        metrics = [f'"m_{name}"' for name in self.metrics]
-        return ["key", "design", "status", "reason", *BOOKKEEPING, *metrics]
-
     def _prepare(self) -> None:
+        # the tables first: another driver may be about to make them, with their version
+        tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         version, owner = (
             self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
         )
-        tables = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         if tables and owner != APPLICATION:
             raise StoreError(f"{self.path} is no store of a sweep but another SQLite file: name another with --store")
-        if tables and version != SCHEMA:
+        if version > SCHEMA:
             raise StoreError(
-                f"{self.path} is a store of version {version}, this accelsim writes version {SCHEMA}: use the accelsim "
-                "that wrote it, name another file with --store, or start anew with --fresh, which keeps the old file"
+                f"{self.path} is a store of version {version}, this accelsim knows those up to {SCHEMA}: use the "
+                "accelsim that wrote it, name another file with --store, or start anew with --fresh, which keeps the "
+                "old file"
             )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        if not tables:
-            self._make()
-        there = [
-            row[1].removeprefix("m_") for row in self._db.execute("PRAGMA table_info(results)") if row[1][:2] == "m_"
-        ]
+        there = metrics_of(self._db) if tables else list(self.metrics)
         if there != list(self.metrics):
             other = sorted(set(there) ^ set(self.metrics))
             raise StoreError(
                 f"{self.path} holds other metrics ({', '.join(other) or 'in another order'}): name another file with "
                 "--store, or start anew with --fresh, which keeps the old file"
             )
-
-    def _make(self) -> None:
-        metrics = ", ".join(f'"m_{name}"' for name in self.metrics)
-        with self._transaction():
-            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {SCHEMA}")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, design TEXT, status TEXT, reason TEXT, "
-                f"elapsed_s REAL, worker TEXT, attempt INTEGER, finished_at REAL, model_version TEXT, {metrics}) "
-                "WITHOUT ROWID"
-            )
-            self._db.execute("CREATE INDEX IF NOT EXISTS designs ON results (design)")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS plan (position INTEGER PRIMARY KEY, key TEXT, used TEXT, axes TEXT)"
-            )
-            self._db.execute("CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT)")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if not tables:
+            with self._transaction():
+                create(self._db, self.metrics)
+        elif version < SCHEMA:
+            with self._transaction():
+                if self._db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA:  # not by another driver meanwhile
+                    migrate(self._db)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -205,10 +181,10 @@ class Store:
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Planned points that have a row, in order: key, axes (JSON), status, reason, bookkeeping, metrics."""
-        columns = ", ".join(f"r.{name}" for name in self._columns()[2:])
+        names = ", ".join(f"r.{name}" for name in columns(self.metrics)[2:])
         with _told(self.path):
             return self._db.execute(
-                f"SELECT p.key, p.axes, p.used, {columns} FROM plan p JOIN results r ON r.key = p.used "
+                f"SELECT p.key, p.axes, p.used, {names} FROM plan p JOIN results r ON r.key = p.used "
                 "ORDER BY p.position"
             ).fetchall()
 

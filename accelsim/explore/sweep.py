@@ -202,7 +202,7 @@ class Sweep:
                 dict(zip(self.keys, self.designs, strict=True)),
                 model_version(),
                 done,
-                objective=self._objective(),
+                objective=self.objective,
                 report=progress,
                 budget_s=budget_s,
             )
@@ -221,7 +221,9 @@ class Sweep:
         finally:
             opened.close()
 
-    def _objective(self) -> tuple[int, int] | None:
+    @property
+    def objective(self) -> tuple[int, int] | None:
+        """Of the first objective that is a metric: its place among them, and 1 for the least, -1 for the most."""
         for name, direction in self.spec.objectives.items():
             if name in METRICS:
                 return METRICS.index(name), 1 if direction == "min" else -1

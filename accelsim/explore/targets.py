@@ -202,20 +202,21 @@ def checked(
 
 
 def _one(name: str, to: Target, value: Any, chips: Sequence[Chip], models: Sequence[Model], everywhere: bool) -> Any:
-    if to.kind == "parameter":
-        return si(value)
+    found = applied(to, value)
     if to.kind == "request":
         _keyword(name, to.key, value)
-        return value
-    if to.kind == "chip":
-        figure = si(value)
-        _apply(name, value, [partial(_with, chip, to.path, value, figure) for chip in chips], everywhere)
-        return figure
-    if to.kind == "tensor":
+    elif to.kind == "chip":
+        _apply(name, value, [partial(_with, chip, to.path, value, found) for chip in chips], everywhere)
+    elif to.kind == "tensor":
         _keyword(name, "weights", value)
-    if to.kind == "model":
+    elif to.kind == "model":
         _apply(name, value, [partial(catalog.model, each.name, {to.path: value}) for each in models], everywhere)
-    return value
+    return found
+
+
+def applied(to: Target, value: Any) -> Any:
+    """A value that is allowed as it is applied: quantities of parameters and of the chip in SI."""
+    return si(value) if to.kind in ("parameter", "chip") else value
 
 
 def _with(chip: Chip, path: str, given: Any, figure: Any) -> None:

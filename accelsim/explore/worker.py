@@ -28,6 +28,7 @@ def main(connection: Connection) -> None:
 
 def _serve(connection: Connection, number: int, batch: Batch) -> None:
     try:
+        connection.send((number, [], None))  # what it takes to start and to load is no point's time
         for outcomes in batch.evaluate():
             connection.send((number, outcomes, None))
     except (BrokenPipeError, ConnectionResetError):

@@ -209,11 +209,17 @@ def _flattened(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, A
     found: list[tuple[str, Any]] = []
     for key, value in tables.items():
         path = f"{prefix}{key}"
-        if isinstance(value, Mapping) and not set(value) & _AXIS_KEYS and value:
+        if isinstance(value, Mapping) and value and not _is_axis(value):
             found += _flattened(value, f"{path}.")
         else:
             found.append((path, {"values": value} if isinstance(value, (list, tuple)) else _lists(value)))
     return found
+
+
+def _is_axis(table: Mapping[str, Any]) -> bool:
+    """Whether a table describes an axis; in `sm.count = [66, 132]` the key `count` is a figure, and holds no number."""
+    kinds = set(table) & set(KINDS)
+    return bool(kinds) or any(not isinstance(table[key], Mapping | list | tuple) for key in set(table) & _AXIS_KEYS)
 
 
 def _lists(value: Any) -> Any:

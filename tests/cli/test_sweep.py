@@ -114,7 +114,7 @@ def test_a_sweep_without_one_feasible_point_exits_with_1(command, tmp_path, monk
 
 
 def test_times():
-    from accelsim.cli.sweep import clock, span
+    from accelsim.cli.sweep_options import clock, span
 
     assert [span("--budget", text) for text in ("90", "90s", "10min", "1.5 h", None)] == [90, 90, 600, 5400, None]
     assert [clock(seconds) for seconds in (0.42, 12.0, 180.0, 9000.0)] == ["0.42 s", "12 s", "3 min", "2.5 h"]

@@ -1,4 +1,4 @@
-"""Dask as the place: a real scheduler and two workers over TCP; one is killed, and then the scheduler goes."""
+"""Dask as the place: a real scheduler and two workers over TCP; workers are killed, schedulers go."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from accelsim.explore.driver import Driver, Progress
 from accelsim.explore.local_cluster import LocalCluster
 from accelsim.explore.store import Store
 
+STUBS = Path(__file__).parent / "stubs"
 BOOKS = ["elapsed_s", "worker", "attempt", "finished_at"]
 
 
@@ -43,56 +45,118 @@ def kill_a_worker(address):
     os.kill(workers[0], signal.SIGKILL)
 
 
-def test_a_cluster_gives_the_same_rows_outlives_a_worker_and_resumes_after_its_scheduler(make, tmp_path, stubs):
-    local = LocalCluster(2)
-    try:
-        address = local.address
-        assert address.startswith("tcp://")
+@pytest.fixture(scope="module")
+def address():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(STUBS))
+        local = LocalCluster(2)
+    yield local.address
+    local.close()
 
-        # the rows are those of this process, bit for bit
-        axes = {"batch": [1, 2, 3], "fidelity": ["roofline", "event"]}
-        frames = []
-        for name, place in (("here", {"workers": 1}), ("there", {"cluster": address})):
-            sweep = make(axes, name=name)
-            assert sweep.run(**place).counts == {"ok": 6}
-            frame = sweep.load()
-            assert (frame["worker"].str.contains(f":{os.getpid()}$")).all() == (name == "here")
-            frames.append(frame.drop(columns=BOOKS).sort_values("key").reset_index(drop=True))
-        pd.testing.assert_frame_equal(frames[0], frames[1], check_exact=True)
 
-        # a worker is killed in mid-sweep: every point has its row
-        keys, ledger = stubs.keys_of(120), tmp_path / "ledger"
-        store = Store(tmp_path / "killed.sqlite", stubs.METRICS)
+@pytest.fixture
+def drive(tmp_path, stubs):
+    """Drives points of the stub on a cluster, with a store and a ledger of the test."""
+
+    def drive(address, keys, size, *, progress=None, timeout_s=None, **how):
+        store = Store(tmp_path / "s.sqlite", stubs.METRICS)
         designs = dict(zip(keys, keys, strict=True))
-        progress = Progress(len(keys), 0)
-        killer = stopped_after(20, progress, lambda: kill_a_worker(address))
-        how = {"ledger": str(ledger), "seconds": 0.02}
-        assert Driver(store, Cluster(address), designs, "1", progress).run(stubs.Source(keys, 4, **how))
-        killer.join(timeout=10)
-        assert set(store.statuses(keys).values()) == {"ok"}
-        evaluated = ledger.read_text().split()
-        assert set(evaluated) == set(keys)
-        assert len(evaluated) - len(keys) <= 4 * 4, "only what was under way on one worker is evaluated again"
+        driver = Driver(store, Cluster(address, timeout_s=timeout_s), designs, "1", progress or Progress(len(keys), 0))
+        try:
+            assert driver.run(stubs.Source(keys, size, ledger=str(tmp_path / "ledger"), **how))
+        finally:
+            store.close()
 
-        # the scheduler is stopped: the sweep ends, says so, and keeps what came back
-        store = Store(tmp_path / "stopped.sqlite", stubs.METRICS)
-        progress = Progress(len(keys), 0)
-        stopper = stopped_after(20, progress, local.scheduler.kill)
-        with pytest.raises(ClusterError, match="run the sweep again to go on"):
-            Driver(store, Cluster(address), designs, "1", progress).run(stubs.Source(keys, 4, **how))
-        stopper.join(timeout=10)
-        kept = store.statuses(keys)
-        assert 20 <= len(kept) < len(keys)
-    finally:
-        local.close()
-    rest = [key for key in keys if key not in kept]
-    other = LocalCluster(1)
+    return drive
+
+
+def statuses(path, keys):
+    store = Store(path / "s.sqlite", ("value",))
+    found = store.statuses(keys)
+    store.close()
+    return found
+
+
+def test_a_cluster_gives_the_rows_of_this_process_bit_for_bit(make, address):
+    assert address.startswith("tcp://")
+    axes = {"batch": [1, 2, 3], "fidelity": ["roofline", "event"]}
+    frames = []
+    places = {"here": {"workers": 1}, "there": {"cluster": address}, "timed": {"cluster": address, "timeout_s": 60.0}}
+    for name, place in places.items():
+        sweep = make(axes, name=name)
+        assert sweep.run(**place).counts == {"ok": 6}
+        frame = sweep.load()
+        assert (frame["worker"].str.contains(f":{os.getpid()}$")).all() == (name == "here")
+        frames.append(frame.drop(columns=BOOKS).sort_values("key").reset_index(drop=True))
+    pd.testing.assert_frame_equal(frames[0], frames[1], check_exact=True)
+    pd.testing.assert_frame_equal(frames[0], frames[2], check_exact=True)
+
+
+def test_a_worker_is_killed_in_mid_sweep_and_every_point_has_its_row(tmp_path, stubs, drive, address):
+    keys, progress = stubs.keys_of(120), Progress(120, 0)
+    killer = stopped_after(20, progress, lambda: kill_a_worker(address))
+    drive(address, keys, 4, progress=progress, seconds=0.02)
+    killer.join(timeout=10)
+    assert set(statuses(tmp_path, keys).values()) == {"ok"}
+    evaluated = (tmp_path / "ledger").read_text().split()
+    assert set(evaluated) == set(keys)
+    assert len(evaluated) - len(keys) <= 4 * 4, "only what was under way on one worker is evaluated again"
+
+
+def test_a_point_that_takes_too_long_is_a_row_and_no_other_point_pays_for_it(tmp_path, stubs, drive, address):
+    keys, progress = stubs.keys_of(12), Progress(12, 0)
+    drive(address, keys, 6, progress=progress, timeout_s=1.0, slow=(keys[3],), seconds=0.3)
+    assert progress.counts == {"ok": 11, "timeout": 1}
+    assert statuses(tmp_path, keys)[keys[3]] == "timeout"
+    evaluated = (tmp_path / "ledger").read_text().split()
+    assert sorted(evaluated) == keys, "each once: six points of 0.3 s may take longer than one"
+
+
+@pytest.mark.long
+def test_a_point_that_kills_its_workers_is_found_among_its_batch(tmp_path, stubs, drive, address):
+    keys, progress = stubs.keys_of(8), Progress(8, 0)
+    drive(address, keys, 4, progress=progress, poison=(keys[6],))
+    assert progress.counts == {"ok": 7, "crashed": 1}
+    assert statuses(tmp_path, keys)[keys[6]] == "crashed"
+    assert (tmp_path / "ledger").read_text().split().count(keys[6]) == 3 * 3  # among four, two, and alone
+
+
+def test_an_interrupt_ends_within_a_second(tmp_path, stubs, drive, address):
+    keys, progress, sent = stubs.keys_of(200), Progress(200, 0), []
+
+    def interrupt():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        progress = Progress(len(rest), 0)
-        assert Driver(store, Cluster(other.address), designs, "1", progress).run(stubs.Source(rest, 8, **how))
+        thread = stopped_after(12, progress, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            drive(address, keys, 4, progress=progress, seconds=0.05)
+        ended = time.monotonic()
+        thread.join(timeout=10)
     finally:
-        other.close()
-    assert set(store.statuses(keys)) == set(keys)
+        signal.signal(signal.SIGINT, before)
+    assert ended - sent[0] < 1.0
+    assert 12 <= len(statuses(tmp_path, keys)) == progress.done < len(keys)
+
+
+def test_a_scheduler_that_is_stopped_ends_the_sweep_and_another_goes_on(tmp_path, stubs, drive, address):
+    keys, progress = stubs.keys_of(60), Progress(60, 0)
+    local = LocalCluster(1)
+    try:
+        stopper = stopped_after(12, progress, local.scheduler.kill)
+        with pytest.raises(ClusterError, match="run the sweep again to go on"):
+            drive(local.address, keys, 4, progress=progress, seconds=0.02)
+        stopper.join(timeout=10)
+    finally:
+        local.close(now=True)
+    kept = statuses(tmp_path, keys)
+    assert 12 <= len(kept) < len(keys)
+    before = (tmp_path / "ledger").read_text().split()
+    drive(address, [key for key in keys if key not in kept], 8)
+    assert set(statuses(tmp_path, keys)) == set(keys)
+    assert not set(kept) & set((tmp_path / "ledger").read_text().split()[len(before) :])
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch):

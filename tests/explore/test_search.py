@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelsim.errors import RequestError
+from accelsim.errors import RequestError, UnknownNameError
 from accelsim.explore.hypervolume import hypervolume
-from accelsim.explore.search import screened, search
+from accelsim.explore.screening import best, screen, screened
+from accelsim.explore.search import Trial, known_front, search
 
 SMALL = {"batch": {"powers_of_two": [1, 32]}, "sm.count": [50, 75, 100, 132, 160],
          "memory.bandwidth": {"log_range": ["1 TB/s", "8 TB/s"], "count": 8},
@@ -131,15 +132,89 @@ def test_screening_tells_rank_turned_pairs_and_regret():
         screened({0: 1.0}, {0: 1.0})
 
 
+def test_a_grid_that_nobody_could_enumerate_is_searched(make):
+    """6.1e9 designs, of which a sampler finds better ones than chance does."""
+    axes = {"memory.bandwidth": {"range": ["1 TB/s", "8 TB/s"], "step": "0.007 TB/s"},
+            "sm.count": {"range": [40, 160], "step": 1}, "power.idle": {"range": ["50 W", "99 W"], "step": "1 W"},
+            "clock.sm.frequency": {"range": ["1 GHz", "2 GHz"], "count": 1001}}  # fmt: skip
+    sweep = make(axes, objectives={"energy_per_token_j": "min"}, constraints=["sm.count < 150"])
+    found = search(sweep, trials=100, sampler="tpe", batch=25)
+    assert found.space == 1001 * 121 * 50 * 1001
+    assert any(trial.position == -1 for trial in found.trials), "excluded by the constraint over inputs"
+    assert len(found.keys) == found.evaluated == found.distinct - 1
+    frame = found.sweep.load()
+    assert len(frame) == found.evaluated
+    best = frame.set_index("key").loc[found.keys[found.front[0]]]
+    assert best["energy_per_token_j"] == frame["energy_per_token_j"].min()
+    assert best["sm.count"] < 150
+    other = make(axes, name="chance", objectives={"energy_per_token_j": "min"})
+    chance = search(other, trials=100, batch=50, sampler="random")
+    lowest = min(trial.costs[0] for trial in chance.trials)
+    assert best["energy_per_token_j"] < lowest
+
+
+def test_the_front_of_a_store_begins_a_search(make):
+    sweep = make(SMALL, name="begun", **ASKED)
+    with pytest.raises(RequestError, match="no results in"):
+        known_front(sweep)
+    first = search(sweep, trials=60, seed=1)
+    assert sorted(known_front(sweep)) == sorted(first.front)
+
+
+def test_a_search_in_closed_form_is_confirmed_by_events(make):
+    axes = {"batch": [1, 4], "memory.bandwidth": ["1 TB/s", "3 TB/s", "8 TB/s"], "sm.count": [60, 132]}
+    asked = {"objectives": {"time_per_output_token_s": "min", "energy_per_token_j": "min"}}
+    sweep = make(axes, name="screened", **asked)
+    found = screen(sweep, confirm=4, trials=40, sampler="random", workers=1)
+    assert len(found.confirmed) == len(found.frame) == 4
+    assert set(found.frame["status"]) == {"ok"}
+    for name in asked["objectives"]:
+        agreement = found.agreement[name]
+        assert agreement["points"] == 4
+        assert -1 <= agreement["rank_correlation"] <= 1
+        events = found.frame[f"{name}_event"]
+        first = events.iloc[found.frame[f"{name}_roofline"].to_numpy().argmin()]
+        assert agreement["regret"] == pytest.approx(first / events.min() - 1)
+        assert (events > found.frame[f"{name}_roofline"]).all(), "events only add"
+    again = screen(sweep, confirm=4, trials=40, sampler="random", workers=1)
+    assert (again.found.evaluated, again.confirmed) == (0, found.confirmed)
+    assert again.frame.equals(found.frame)
+    exact = make({"chip": ["h100-sxm"], **axes}, name="exact", fixed={"fidelity": "event"}, **asked)
+    exact.run(workers=1, store=sweep.store_path)
+    whole = exact.load(sweep.store_path)
+    merged = found.frame.merge(whole, on=list(axes))
+    assert (merged["time_per_output_token_s"] == merged["time_per_output_token_s_event"]).all()
+
+
+def test_the_best_are_peeled_front_by_front():
+    trials = [
+        Trial(n, costs, feasible=True) for n, costs in enumerate([(3, 3), (1, 2), (2, 1), (2, 2), (9, 9), (4, 0)])
+    ]
+    assert [trial.position for trial in best(trials, 3)] == [1, 2, 5]
+    assert [trial.position for trial in best(trials, 5)] == [1, 2, 5, 3, 0]
+    assert [trial.position for trial in best(trials, 2)] == [1, 5]
+
+
+def test_screening_refuses_what_says_nothing(make):
+    with pytest.raises(RequestError, match="at least 3"):
+        screen(make(SMALL, **ASKED), trials=9, confirm=2)
+    with pytest.raises(RequestError, match="out of the axes"):
+        screen(make({**SMALL, "fidelity": ["event", "roofline"]}, **ASKED), trials=9)
+    never = {**ASKED, "constraints": ["average_power_w < 1"]}
+    with pytest.raises(RequestError, match="nothing to confirm"):
+        screen(make(SMALL, **never), trials=9)
+
+
 @pytest.mark.parametrize(
     ("more", "how", "says"),
     [
         ({}, {"trials": 5}, "has no objectives"),
         (ASKED, {"trials": 5, "sampler": "nsga"}, "did you mean 'nsga"),
         (ASKED, {"trials": 0}, "at least 1"),
+        (ASKED | {"constraints": ["powr < 1"]}, {"trials": 5}, "no column named 'powr'"),
         (ASKED | {"sampling": {"method": "sobol", "count": 8}}, {"trials": 5}, "leave \\[sampling\\] away"),
     ],
 )
 def test_searches_that_cannot_be(make, more, how, says):
-    with pytest.raises(RequestError, match=says):
+    with pytest.raises((RequestError, UnknownNameError), match=says):
         search(make(SMALL, **more), **how)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from accelsim.errors import RequestError
+from accelsim.errors import RequestError, UnknownNameError
 from accelsim.explore.importance import importance
 from accelsim.explore.sensitivity import grid, of_function, saltelli, sobol
 
@@ -50,6 +50,14 @@ def test_a_grid_is_decomposed_exactly():
     alone = grid(frame, "product", ["a", "b"])
     assert alone["first_order"].to_list() == pytest.approx([0, 0])
     assert alone["total"].to_list() == pytest.approx([1, 1])
+    with pytest.raises(UnknownNameError, match="nearest: product"):
+        grid(frame, "produkt", ["a", "b"])
+    with pytest.raises(RequestError, match="no axis has two values"):
+        grid(frame[(frame["a"] == 1) & (frame["b"] == 1)], "sum", ["a", "b"])
+    holed = frame.assign(sum=frame["sum"].where(frame["a"] < 2), status="ok", reason="")
+    holed.loc[frame["a"] == 2, ["status", "reason"]] = ["infeasible", "14 GB do not fit"]
+    with pytest.raises(RequestError, match="2 points have no sum, such as: 14 GB do not fit"):
+        grid(holed, "sum", ["a", "b"])
     with pytest.raises(RequestError, match="no full grid of 3 x 2"):
         grid(frame.iloc[1:], "sum", ["a", "b"])
 
@@ -65,7 +73,7 @@ def test_a_roofline_hangs_on_what_bounds_it(make):
     assert first.loc["memory.bandwidth", "total"] > 0.95
     assert first.loc[["sm.count", "prompt"], "total"].max() < 0.05
     assert sobol(sweep, "time_per_output_token_s", count=128, workers=1).equals(found), "from the store"
-    with pytest.raises(RequestError, match="output 'nothing'"):
+    with pytest.raises(UnknownNameError, match="no column named 'nothing'"):
         sobol(sweep, "nothing", count=128, workers=1)
     with pytest.raises(RequestError, match="power of two"):
         sobol(sweep, "energy_j", count=100)

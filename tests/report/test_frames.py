@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from accelsim.errors import RequestError, UnknownNameError
-from accelsim.report.frames import draw, label
+from accelsim.report.columns import label, ruler
+from accelsim.report.frames import draw
 from accelsim.spec.sweep import Plot
 
 WAYS = {"time_s": "min", "energy_j": "min"}
@@ -62,9 +63,11 @@ def test_a_front_is_marked_and_labelled(frame):
 
 def test_parallel_coordinates_have_a_line_per_point(frame):
     axes = draw(frame, Plot(kind="parallel"), title="", objectives=WAYS).axes[0]
-    assert len(axes.lines) == 7
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["batch", "chip", "time (s)", "energy (J)"]
-    assert all(0 <= value <= 1 for line in axes.lines for value in line.get_ydata())
+    names = ["batch", "chip", "time (s)", "energy (J)"]
+    lines = [line for line in axes.lines if len(line.get_xdata()) == len(names)]
+    assert len(lines) == 7
+    assert [text.get_text() for text in axes.get_xticklabels()] == names
+    assert all(0 <= value <= 1 for line in lines for value in line.get_ydata())
 
 
 def test_a_tornado_has_the_widest_effect_on_top(frame):
@@ -91,7 +94,41 @@ def test_what_cannot_be_drawn(frame):
         draw(frame.assign(many=range(8)), Plot(x="batch", y="time_s", facet="many"), title="")
 
 
-def test_labels():
-    assert label("time_per_output_token_s") == "time per output token (s/token)"
-    assert label("memory.bandwidth") == "memory bandwidth"
-    assert label("peak_memory_bytes") == "peak memory (B)"
+def test_columns_are_named_in_words_and_units_with_a_prefix():
+    made = pd.DataFrame(
+        {"time_per_output_token_s": [0.002], "memory.bandwidth": [3.35e12], "peak_memory_bytes": [14e9],
+         "tokens_per_s": [90.0], "area_mm2": [814.0], "sm.count": [132]}
+    )  # fmt: skip
+    made.attrs["axis_units"] = {"memory.bandwidth": "B/s"}
+    assert [label(made, name) for name in made] == [
+        "time per output token (ms/token)", "memory bandwidth (TB/s)", "peak memory (GB)", "tokens per s",
+        "area (mm²)", "sm count",
+    ]  # fmt: skip
+    assert ruler(made, "memory.bandwidth").text(3.35e12, unit=True) == "3.35 TB/s"
+    assert ruler(made, "sm.count").text(132, unit=True) == "132"
+
+
+def test_what_breaks_a_constraint_is_on_no_front(frame):
+    frame["meets_constraints"] = frame["batch"] > 1
+    axes = draw(frame, Plot(kind="pareto"), title="", objectives=WAYS).axes[0]
+    marked = axes.collections[-1].get_offsets()
+    assert len(marked)
+    assert set(marked[:, 0].tolist()) <= set(frame[frame["meets_constraints"]]["time_s"])
+
+
+def test_many_numbers_are_a_family_of_shades_and_panels_share_one_legend(frame):
+    many = pd.concat([frame.assign(batch=frame["batch"] * factor) for factor in (1, 16)])
+    many.attrs = frame.attrs
+    made = draw(many, Plot(x="energy_j", y="time_s", color="batch", facet="chip"), title="")
+    first = [line.get_color() for line in made.axes[0].lines]
+    assert len(set(first)) == len(first) == 8
+    assert len(made.legends) == 1
+
+
+def test_shares_stand_in_order(tmp_path):
+    from accelsim.report import shares
+
+    rows = pd.DataFrame({"axis": ["a.b", "c"], "first_order": [0.7, 0.1], "total": [0.9, 0.3]})
+    axes = shares.draw(rows, title="", path=tmp_path / "shares.png").axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["c", "a b"]
+    assert sorted(round(bar.get_width(), 3) for bar in axes.patches) == [0.1, 0.3, 0.7, 0.9]
