@@ -24,7 +24,7 @@ ERRORS: Final = ("kl_nats",)
 """Divergence of the next token from float64, in nats per token; NaN where a chip cannot compute in the formats."""
 
 MODEL: Final = "tiny-llama"
-TOKENS: Final = 1024
+TOKENS: Final = 512
 FILE: Final = Path("accelsim-results") / "executed.json"
 """What was executed before, by digest of plan, text and code; below the folder in which one works."""
 
