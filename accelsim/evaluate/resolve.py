@@ -123,6 +123,9 @@ def mixture_format(part: FpgaPart, name: str) -> Format | None:
         element_bits=sum(form.bits * share for form, share in groups),
         stored_bits=found.density * sum(form.bits_per_element * share for form, share in groups)
         + found.index_bits_per_element,
+        groups=tuple(groups),
+        m=found.m,
+        kept=tuple((block.n, block.share) for block in found.blocks),
         source=found.source,
         status=found.status,
     )

@@ -16,7 +16,8 @@ from accelsim.execution.targets import reference
 from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Role
-from accelsim.quantization.method import Chosen, Method
+from accelsim.numerics.encoded import Encoded
+from accelsim.quantization.method import Chosen, Method, encoded_entry
 from accelsim.spec.format import Format
 from accelsim.spec.format.names import from_name
 from accelsim.spec.model import Model
@@ -43,7 +44,10 @@ class Calibrated:
         """The weights under their usual names."""
         found = self.given
         if not isinstance(found, Checkpoint):
-            entries = {name: made(np.asarray(value)) for name, value in found.items()}
+            entries = {
+                name: encoded_entry(value) if isinstance(value, Encoded) else made(np.asarray(value))
+                for name, value in found.items()
+            }
             found = Checkpoint(entries, origin="the weights that are given")
         return of_model(found, self.model)
 

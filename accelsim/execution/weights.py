@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import Prepared, prepare
+from accelsim.execution.mixtures import mixed
 from accelsim.execution.plan import TensorPlan, Unit
 from accelsim.execution.stored import Stored, converter, decoded, valued
 from accelsim.numerics.encoded import Encoded
 from accelsim.spec.format import Format
+from accelsim.spec.format.mixture import MixtureFormat
 from accelsim.spec.model import Model
 from accelsim.weights import schemes
 from accelsim.weights.checkpoint import Checkpoint
@@ -141,7 +143,11 @@ class Weights:
         self._check(name, array, shape, where)
         if form is None:
             return Stored(np.asarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32))
-        form = valued(form)
+        if isinstance(form, MixtureFormat) and matrix:
+            self._packed[key] = Stored(np.empty(0), mixed(form, array))
+            return _unpacked(self._packed[key])
+        # tables and vectors have no sparsity, and take the widest part of a mixture
+        form = form.widest if isinstance(form, MixtureFormat) else valued(form)
         codec, axis = converter(form), 0 if matrix else -1
         if form.name == "fp32":
             return Stored(np.asarray(array, dtype=np.float32))

@@ -28,11 +28,14 @@ _BATCH: Final = 128  # columns whose errors reach the rest of the matrix at once
 Doubles = NDArray[np.float64]
 
 
-def gptq(weight: ArrayLike, hessian: ArrayLike, form: DataFormat, *, damping: float = DAMPING) -> Encoded:
+def gptq(
+    weight: ArrayLike, hessian: ArrayLike, form: DataFormat, *, damping: float = DAMPING, by_size: bool = False
+) -> Encoded:
     """A weight matrix in a block format, rounded with regard to its inputs.
 
     Scales of blocks are chosen when their first column is reached, from columns that have made up for what was before
-    them; those of channels and tensors at the start.
+    them; those of channels and tensors at the start. At 2 or 3 bits these columns grow, and their scales with them,
+    until the result is worse than rounding to nearest: there, take columns by size.
 
     Args:
         weight: [out, in].
@@ -41,6 +44,8 @@ def gptq(weight: ArrayLike, hessian: ArrayLike, form: DataFormat, *, damping: fl
         damping: share of the mean of the diagonal that is added to it. Too little of it lets the columns of a nearly
             singular Hessian grow, and the scales of groups with them. An input that is always 0 has its weights taken
             as 0.
+        by_size: columns of large inputs first, as the authors' `act_order`; all scales are then those of the weights as
+            they are given.
 
     Returns:
         Codes and scales along `in`.
@@ -60,6 +65,8 @@ def gptq(weight: ArrayLike, hessian: ArrayLike, form: DataFormat, *, damping: fl
     idle = np.diag(h) == 0
     h[idle, idle] = 1
     w[:, idle] = 0
+    if by_size:
+        return _by_size(w, h, steps, damping)
     upper = _upper(h + damping * np.diag(h).mean() * np.eye(len(h)))
     columns = w.shape[1]
     length = steps.length or columns
@@ -84,6 +91,28 @@ def gptq(weight: ArrayLike, hessian: ArrayLike, form: DataFormat, *, damping: fl
             w[:, j + 1 : last] -= np.outer(error, upper[j, j + 1 : last])
         w[:, last:] -= errors @ upper[first:last, last:]
     return steps.encoded(codes, [at_start] if at_start else blocks)
+
+
+def _by_size(w: Doubles, h: Doubles, steps: _Steps, damping: float) -> Encoded:
+    """Columns in the order of their inputs' sizes, at scales that stand from the start."""
+    columns = w.shape[1]
+    order = np.argsort(-np.diag(h), kind="stable")
+    upper = _upper(h[np.ix_(order, order)] + damping * np.diag(h).mean() * np.eye(columns))
+    whole = w.reshape(1, -1) if steps.record.granularity == "tensor" else w
+    length = steps.length or max(whole.shape[1], 1)
+    blocks = [steps.scales(whole[:, at : at + length]) for at in range(0, whole.shape[1], length)]
+    codes = np.empty(w.shape, dtype=np.uint32)
+    w = w[:, order]
+    for first in range(0, columns, _BATCH):
+        last = min(first + _BATCH, columns)
+        errors = np.empty((w.shape[0], last - first))
+        for j in range(first, last):
+            at = blocks[int(order[j]) // length]
+            codes[:, order[j]], value = steps.rounded(w[:, j], at)
+            errors[:, j - first] = (w[:, j] - value) / upper[j, j]
+            w[:, j + 1 : last] -= np.outer(errors[:, j - first], upper[j, j + 1 : last])
+        w[:, last:] -= errors @ upper[first:last, last:]
+    return steps.encoded(codes, blocks)
 
 
 def _upper(hessian: Doubles) -> Doubles:

@@ -53,7 +53,7 @@ def clipped(form: DataFormat, array: Doubles) -> Encoded:
 
 @dataclass(frozen=True)
 class Gptq(Nearest):
-    """Columns make up for the errors of those before them."""
+    """Columns make up for the errors of those before them, those of large inputs first."""
 
     name: str = "gptq"
     source: str = "Frantar et al., GPTQ, arXiv 2210.17323"
@@ -62,7 +62,7 @@ class Gptq(Nearest):
     def serves(self, formats: Asked) -> Serving:
         """Block formats without scales of scales."""
         gptq(np.zeros((1, 1)), np.eye(1), DataFormat(formats.weights))
-        return Serving(formats, "weights: GPTQ with the inputs of the unquantised model")
+        return Serving(formats, "weights: columns of large inputs first, with the inputs of the unquantised model")
 
     def choose(self, model: Model, weights: Checkpoint, form: Format, inputs: Inputs) -> Chosen:
         """Codes that make up for each other."""
@@ -73,7 +73,7 @@ class Gptq(Nearest):
             if id(x) not in hessians:
                 wide = x.astype(np.float64)
                 hessians[id(x)] = wide.T @ wide
-            return gptq(array, hessians[id(x)], codec)
+            return gptq(array, hessians[id(x)], codec, by_size=True)
 
         return Chosen(rounded(model, weights, form, change), weights)
 

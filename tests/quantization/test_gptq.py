@@ -111,3 +111,44 @@ def test_clipping_is_never_worse_in_any_block(name):
     assert clipped.bits_per_element == form.bits_per_element
     with pytest.raises(RequestError, match="clipping is chosen for"):
         mse_optimal(dataformat("mxfp4"))
+
+
+@pytest.mark.parametrize("name", ["int2_g16", "int4_channel", "int4_tensor", "uint4_g16_zp", "mxfp4"])
+def test_columns_by_size_are_the_procedure_on_columns_in_that_order(name):
+    form, x = dataformat(name), inputs(200, 64) * np.random.default_rng(9).uniform(0.2, 3, size=64)
+    weight, hessian = np.random.default_rng(7).normal(size=(8, 64)), x.T @ x
+    made = gptq(weight, hessian, form, by_size=True)
+    grid = form.encode(weight)  # scales are those of the weights as they are
+    assert np.array_equal(made.scales, grid.scales)
+    order = np.argsort(-np.diag(hessian), kind="stable")
+    h = hessian + DAMPING * np.diag(hessian).mean() * np.eye(64)
+    left, done = weight.copy(), form.decode(made, np.float64)
+    scale = dataformat(form.record.scale).decode(grid.scales, np.float64)
+    scale = np.broadcast_to(np.repeat(scale, 64 // scale.shape[1], axis=1) if scale.ndim else scale, weight.shape)
+    every = dataformat(form.record.element).decode(np.arange(1 << form.bits), np.float64)
+    points = 0.0
+    if form.record.zero_point:
+        points = np.repeat(dataformat(form.record.zero_point).decode(grid.mask_or_indices, np.float64), 16, axis=1)
+    shifts = np.broadcast_to(points, weight.shape)
+    for at, column in enumerate(order):
+        values = (every[None] - shifts[:, [column]]) * scale[:, [column]]
+        nearest = np.abs(values - left[:, [column]]).min(axis=1)
+        assert np.allclose(np.abs(done[:, column] - left[:, column]), nearest, atol=1e-9)
+        inverse = np.linalg.inv(h[np.ix_(order[at:], order[at:])])
+        left[:, order[at:]] -= np.outer((left[:, column] - done[:, column]) / inverse[0, 0], inverse[0])
+    lost = [np.square(x @ (form.decode(q, np.float64) - weight).T).sum() for q in (made, form.encode(weight))]
+    assert lost[0] < 0.6 * lost[1]
+
+
+def test_scales_that_stand_keep_two_bits_from_growing():
+    """Groups whose scales follow columns that make up for others can be worse than rounding to nearest."""
+    form, x = dataformat("int2_g16"), inputs(300, 256)
+    weight = np.random.default_rng(4).normal(size=(32, 256))
+
+    def lost(encoded):
+        return np.square(x @ (form.decode(encoded, np.float64) - weight).T).sum()
+
+    hessian = x.T @ x
+    by_size, given = (lost(gptq(weight, hessian, form, by_size=each)) for each in (True, False))
+    assert by_size < given
+    assert by_size < 0.5 * lost(form.encode(weight))
