@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,7 @@ def prepare(x: Stored, unit: Unit, axis: int) -> Prepared:
         return Operand(values)
     if target.scaled:
         return operand(values, converter(target), axis)
-    return operand(converter(target).quantize(values), converter(target), axis)
+    return operand(x.values, converter(target), axis)
 
 
 def _scales_at_the_end(form: Format) -> bool:
@@ -58,8 +59,17 @@ def _as(found: Operand, target: Format) -> Operand:
     return replace(made, end=found.end)
 
 
-def multiply(a: Prepared, b: Prepared, unit: Unit, start: Array | None = None) -> Array:
-    """[m, k] times [k, n], two-dimensional, after `start` where there is one; fp64 for that mode, else fp32."""
+def multiply(a: Prepared, b: Prepared | Iterable[Prepared], unit: Unit, start: Array | None = None) -> Array:
+    """[m, k] times [k, n], two-dimensional, after `start` where there is one; fp64 for that mode, else fp32.
+
+    Args:
+        a: the first operand.
+        b: the second, or panels of its columns, without a start.
+        unit: of the plan.
+        start: [m, n].
+    """
+    if not isinstance(b, np.ndarray | Operand):
+        return np.concatenate([multiply(a, panel, unit) for panel in b], axis=1)
     if isinstance(a, Operand) and isinstance(b, Operand):
         assert not isinstance(unit.accumulator, str)
         return np.asarray(matmul(a, b, accumulator=unit.accumulator, c=start).values)
