@@ -10,6 +10,8 @@ from accelsim.execution.lanes import Lanes
 from accelsim.execution.plan import Unit
 from accelsim.graph.operator import Operator
 from accelsim.numerics.accumulator import HINT, accumulator, presets
+from accelsim.spec.format import Format
+from accelsim.spec.format.names import from_name
 
 REFERENCES: Final = ("fp64", "fp32", "exact")
 
@@ -31,11 +33,12 @@ class Reference:
         return Lanes("fp64" if self.name == "fp64" else "fp32", exact=self.name == "exact")
 
     def unit(self, op: Operator, phase: str) -> Unit:
-        """The same for every product; operands are dequantised, without another rounding."""
+        """The same for every product; operands are dequantised, without another rounding but for a quire's posits."""
         if self.name in REFERENCES:
             return Unit(self.name)
         found = accumulator(self.name)
-        return Unit(found, source=found.source, status=found.status)
+        taken = posit_of(self.name)
+        return Unit(found, taken, taken, source=found.source, status=found.status)
 
     def tile(self, op: Operator) -> int | None:
         """As given."""
@@ -44,6 +47,14 @@ class Reference:
     def table(self, op: Operator) -> int:
         """None: functions by their formula."""
         return 0
+
+
+def posit_of(accumulator: str) -> Format | None:
+    """The posit whose products a quire takes: a quire refuses other numbers; None for every other accumulator."""
+    if not accumulator.startswith("quire"):
+        return None
+    bits, _, exponent = accumulator.removeprefix("quire").partition("-")
+    return from_name("_".join(filter(None, (f"posit{bits}", exponent))))
 
 
 def reference(name: str, keys_per_tile: int | None = None) -> Reference:

@@ -28,7 +28,7 @@ _NUMBERS: Final = frozenset({"bf16", "fp16", "fp32", "float16", "float32", "floa
 
 _BYTE: Final = 8
 
-KEPT_BYTES: Final = 64 << 20
+KEPT_BYTES: Final = 4 << 20
 """Operands that stay decoded between calls; beyond that they are decoded each time."""
 
 
