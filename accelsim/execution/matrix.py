@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ def prepare(x: Stored, unit: Unit, axis: int) -> Prepared:
         return integers(values, target, axis)
     if target.scaled:
         return operand(values, converter(target), axis)
-    return operand(converter(target).quantize(values), converter(target), axis)
+    return operand(x.values, converter(target), axis)
 
 
 def _scales_at_the_end(form: Format) -> bool:
@@ -64,17 +64,21 @@ def _as(found: Operand, target: Format) -> Operand:
     return replace(made, end=found.end)
 
 
-def multiply(a: Prepared, b: Prepared, unit: Unit, start: Array | None = None, sums: Sums = WHOLE) -> Array:
+def multiply(
+    a: Prepared, b: Prepared | Iterable[Prepared], unit: Unit, start: Array | None = None, sums: Sums = WHOLE
+) -> Array:
     """[m, k] times [k, n], two-dimensional; fp64 for that mode, else fp32.
 
     Args:
         a: the first operand.
-        b: the second.
+        b: the second, or panels of its columns, without a start.
         unit: that multiplies.
-        start: what the sum begins with; only of products in one part.
+        start: [m, n] that the sum begins with; only of products in one part.
         sums: parts of k, each added from zero, then in fp32, the first to the last. Sums of "exact", "fp64" and "fp32"
             have one part.
     """
+    if not isinstance(b, np.ndarray | Operand):
+        return np.concatenate([multiply(a, panel, unit, sums=sums) for panel in b], axis=1)
     if isinstance(a, Operand) and isinstance(b, Operand):
         assert not isinstance(unit.accumulator, str)
         bounds = sums.bounds(a.values.shape[-1])

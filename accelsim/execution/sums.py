@@ -26,7 +26,8 @@ _UNIT: Final = 2.0**-53
 _DIGITS: Final = 53
 _SLACK: Final = 1.0 + 2.0**-20  # for the roundings of the bound itself
 _TINY: Final = 2.0**-1000
-_CHUNK_BYTES: Final = 1 << 25
+_CHUNK_BYTES: Final = 1 << 19
+_PIECE_BYTES: Final = 1 << 22
 
 
 def in_sequence(a: Array, b: Array, start: Array | None = None) -> Array:
@@ -97,7 +98,7 @@ def _settled(sums: Floats, bound: Floats, made: Singles) -> tuple[NDArray[np.int
 
 
 def _pieces(count: int, k: int) -> list[slice]:
-    step = max(1, _CHUNK_BYTES // (32 * max(k, 1)))
+    step = max(1, _PIECE_BYTES // (32 * max(k, 1)))
     return [slice(at, at + step) for at in range(0, count, step)]
 
 

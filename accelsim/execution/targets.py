@@ -11,6 +11,8 @@ from accelsim.execution.plan import Target, Unit
 from accelsim.graph.operator import Kind, Operator
 from accelsim.mapping.sums import Sums
 from accelsim.numerics.accumulator import HINT, accumulator, presets
+from accelsim.spec.format import Format
+from accelsim.spec.format.names import from_name
 from accelsim.spec.infeasible import Infeasible
 
 REFERENCES: Final = ("fp64", "fp32", "exact")
@@ -34,11 +36,12 @@ class Reference:
         return Lanes("fp64" if self.name == "fp64" else "fp32", exact=self.name == "exact")
 
     def unit(self, op: Operator, phase: str) -> Unit:
-        """The same for every product; operands are dequantised, without another rounding."""
+        """The same for every product; operands are dequantised, without another rounding but for a quire's posits."""
         if self.name in REFERENCES:
             return Unit(self.name)
         found = accumulator(self.name)
-        return Unit(found, source=found.source, status=found.status)
+        taken = posit_of(self.name)
+        return Unit(found, taken, taken, source=found.source, status=found.status)
 
     def sums(self, op: Operator) -> Sums:
         """In one part; tiles as given."""
@@ -85,6 +88,14 @@ class ExactSums:
     def table(self, op: Operator) -> int:
         """Its own."""
         return self.of.table(op)
+
+
+def posit_of(accumulator: str) -> Format | None:
+    """The posit whose products a quire takes: a quire refuses other numbers; None for every other accumulator."""
+    if not accumulator.startswith("quire"):
+        return None
+    bits, _, exponent = accumulator.removeprefix("quire").partition("-")
+    return from_name("_".join(filter(None, (f"posit{bits}", exponent))))
 
 
 def reference(name: str, keys_per_tile: int | None = None) -> Reference:

@@ -58,6 +58,7 @@ def _step(op: Operator, plan: OperatorPlan, repetition: int, layers: int, last: 
 def run(graph: Graph, plan: NumericsPlan, at: Pass, observe: Observer | None = None) -> Array:
     """One pass through a graph; the logits, [rows, vocabulary]."""
     made: Array = np.empty(0)
+    passing = _passing(graph)
     for step, parts in steps(graph, plan, at.model.layers):
         for part in parts:
             _keep(execute(part, at), part, at)
@@ -69,6 +70,32 @@ def run(graph: Graph, plan: NumericsPlan, at: Pass, observe: Observer | None = N
             _write(execute(step, at), step, at, observe)
         if step.op.name == "lm_head":
             made = at.array("logits")
+        for name in passing[step.op.name]:
+            if isinstance(at.held.get(name), Stored):
+                del at.held[name]
+    return made
+
+
+def _passing(graph: Graph) -> dict[str, set[str]]:
+    """Tensors that nobody reads after an operator: written and read for the last time within one pass of its block."""
+    crossing: set[str] = set()
+    last: list[dict[str, str]] = []
+    for block in graph.blocks:
+        written: set[str] = set()
+        seen: dict[str, str] = {}
+        for op in block.operators:
+            for part in op.parts or (op,):
+                read = {t.name for t in part.inputs}
+                if part.kind is Kind.CONTEXT:
+                    read.add("q")  # its rule asks for the shape of the queries
+                crossing |= read - written
+                written |= {t.name for t in part.outputs}
+                seen |= dict.fromkeys(read | written - set(seen), op.name)
+        last.append(seen)
+    made: dict[str, set[str]] = {op.name: set() for _, op in graph}
+    for name, reader in (pair for seen in last for pair in seen.items()):
+        if name not in crossing:
+            made[reader].add(name)
     return made
 
 

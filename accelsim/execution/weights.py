@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.execution.lanes import Lanes
-from accelsim.execution.matrix import Prepared, prepare
+from accelsim.execution.matrix import Prepared
 from accelsim.execution.mixtures import mixed
+from accelsim.execution.panels import Codes, Matrix, Panels, Scaled, Values
 from accelsim.execution.plan import TensorPlan, Unit
-from accelsim.execution.stored import Stored, converter, decoded, valued
+from accelsim.execution.stored import converter, decoded, valued
 from accelsim.numerics.encoded import Encoded
 from accelsim.spec.format import Format
 from accelsim.spec.format.mixture import MixtureFormat
@@ -27,7 +28,9 @@ Given = Mapping[str, Any]
 
 _NUMBERS: Final = frozenset({"bf16", "fp16", "fp32", "float16", "float32", "float64"})
 
-KEPT_BYTES: Final = 64 << 20
+_BYTE: Final = 8
+
+KEPT_BYTES: Final = 4 << 20
 """Operands that stay decoded between calls; beyond that they are decoded each time."""
 
 
@@ -50,14 +53,14 @@ class Weights:
                 f"{', '.join(sorted(schemes.SCHEMES))} with plain, linear or llama3 rotary scaling"
             )
         self._model, self._given, self._keep = model, given, keep_bytes
-        self._packed: dict[tuple[object, ...], Stored] = {}
+        self._packed: dict[tuple[object, ...], Scaled | Codes] = {}
         self._ready: dict[tuple[object, ...], tuple[Prepared, ...]] = {}
         self._ready_bytes = 0
 
     def matrix(
         self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], *, tied: bool
-    ) -> Prepared:
-        """A [k, n] matrix as the unit takes it.
+    ) -> Iterable[Prepared]:
+        """A [k, n] matrix as the unit takes it, in panels of columns.
 
         Args:
             layer: its layer, None for what belongs to none.
@@ -66,27 +69,36 @@ class Weights:
             shape: [k, n].
             tied: the matrix is the transposed token embedding.
         """
-        return self._operands(layer, plan, unit, shape, tied=tied)[0]
+        return self._operands(layer, plan, unit, shape, tied=tied)
 
-    def experts(self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], expert: int) -> Prepared:
-        """The [k, n] matrix of one expert; `shape` is [experts, k, n]."""
-        return self._operands(layer, plan, unit, shape, expert=expert)[0]
+    def experts(
+        self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], expert: int
+    ) -> Iterable[Prepared]:
+        """The [k, n] matrix of one expert, likewise; `shape` is [experts, k, n]."""
+        return self._operands(layer, plan, unit, shape, expert=expert)
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of codes and scales that are kept."""
+        return sum(held.nbytes for held in self._packed.values())
 
     def values(self, layer: int | None, plan: TensorPlan, shape: tuple[int, ...], expert: int | None = None) -> Array:
         """The [k, n] values of a matrix as it is stored; of one expert, `shape` is [experts, k, n]."""
         where = schemes.source(self._model, layer, plan.name, 0 if expert is None else shape[0])
         if expert is not None:
             where, shape = schemes.Source((where.names[expert],), where.transpose, where.part), shape[1:]
-        return self._stored(where, shape, plan.storage, matrix=True).values
+        return self._matrix(where, shape, plan.storage).columns(slice(None)).values
 
     def rows(self, layer: int | None, plan: TensorPlan, lanes: Lanes, shape: tuple[int, ...]) -> Array:
         """A table or a vector at the width of the lanes."""
         key = ("rows", layer, plan.name, plan.storage, lanes.width)
-        if key not in self._ready:
-            found = self._stored(schemes.source(self._model, layer, plan.name), shape, plan.storage, matrix=False)
-            self._kept(key, (lanes.round(found.values),))
-        made = self._ready[key][0]
-        assert isinstance(made, np.ndarray)
+        if key in self._ready:
+            made = self._ready[key][0]
+            assert isinstance(made, np.ndarray)
+            return made
+        made = lanes.round(self._stored(schemes.source(self._model, layer, plan.name), shape, plan.storage))
+        if len(shape) == 1 or self._room(made.nbytes):
+            self._keep_ready(key, (made,), made.nbytes)
         return made
 
     def format_of(self, layer: int | None, name: str) -> Format | None:
@@ -101,7 +113,7 @@ class Weights:
     def _operands(
         self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], *, tied: bool = False,
         expert: int | None = None,
-    ) -> tuple[Prepared, ...]:  # fmt: skip
+    ) -> Iterable[Prepared]:  # fmt: skip
         key = ("matrix", layer, plan.name, plan.storage, unit, tied, expert)
         if key in self._ready:
             return self._ready[key]
@@ -111,22 +123,66 @@ class Weights:
             where, shape = schemes.Source((where.names[expert],), where.transpose, where.part), shape[1:]
         if tied:
             where = schemes.Source(where.names, True, where.part)
-        stored = self._stored(where, shape, plan.storage, matrix=True)
-        made = (prepare(stored, unit, -2),)
-        self._kept(key, made)
-        return made
+        panels = Panels(self._matrix(where, shape, plan.storage), unit)
+        if not self._room(panels.nbytes):
+            return panels
+        self._keep_ready(key, tuple(panels), panels.nbytes)
+        return self._ready[key]
 
-    def _kept(self, key: tuple[object, ...], made: tuple[Prepared, ...]) -> None:
-        size = sum(x.nbytes if isinstance(x, np.ndarray) else x.values.nbytes for x in made)
-        if key[0] == "rows" or self._ready_bytes + size <= self._keep:
-            self._ready[key] = made
-            self._ready_bytes += size
+    def _room(self, size: int) -> bool:
+        return self._ready_bytes + size <= self._keep
 
-    def _stored(self, where: schemes.Source, shape: tuple[int, ...], form: Format | None, *, matrix: bool) -> Stored:
-        """A tensor in its storage format, along k where it is a matrix; [k, n]."""
+    def _keep_ready(self, key: tuple[object, ...], made: tuple[Prepared, ...], size: int) -> None:
+        self._ready[key] = made
+        self._ready_bytes += size
+
+    def _stored(self, where: schemes.Source, shape: tuple[int, ...], form: Format | None) -> Array:
+        """The values of a table or a vector in its storage format, blocks along the last axis."""
+        found = self._taken(where, shape)
+        if isinstance(found, Values):
+            return found.values
+        if form is None:
+            return found
+        # tables and vectors have no sparsity, and take the widest part of a mixture
+        form = form.widest if isinstance(form, MixtureFormat) else valued(form)
+        found, codec = np.asarray(found, dtype=np.float32), converter(form)
+        if form.name == "fp32":
+            return found
+        try:
+            return decoded(codec.encode(found)) if form.scaled else np.asarray(codec.quantize(found))
+        except RequestError as error:
+            raise RequestError(f"{where.names[0]}: {error}") from None
+
+    def _matrix(self, where: schemes.Source, shape: tuple[int, ...], form: Format | None) -> Matrix:
+        """A [k, n] matrix in its storage format, blocks along k: its codes are kept, if they have at most 8 bits."""
         key = (where, form)
         if key in self._packed:
-            return _unpacked(self._packed[key])
+            return self._packed[key]
+        found = self._taken(where, shape)
+        if isinstance(found, Values):
+            return found
+        if form is None:
+            return Values(found)
+        if isinstance(form, MixtureFormat):
+            rows = mixed(form, found).transposed()
+            assert rows is not None
+            self._packed[key] = Scaled(rows)
+            return self._packed[key]
+        form = valued(form)
+        found, codec = np.asarray(found, dtype=np.float32), converter(form)
+        if form.name == "fp32":
+            return Values(found)
+        if not form.scaled and form.bits > _BYTE:
+            return Values(found, form)
+        try:
+            made = codec.encode(found.T)  # as it lies in most files
+        except RequestError as error:
+            raise RequestError(f"{where.names[0]}: {error}") from None
+        self._packed[key] = Scaled(made) if form.scaled else Codes(made, form)
+        return self._packed[key]
+
+    def _taken(self, where: schemes.Source, shape: tuple[int, ...]) -> Array | Values:
+        """A tensor as it is given, [k, n] if it is a matrix; checked."""
         name = where.names[0]
         value = self._found(name)
         if isinstance(value, Encoded):
@@ -136,29 +192,11 @@ class Weights:
             self._check(name, found, shape, where)
             if turned is not None and where.part != (0, 1):
                 turned = turned.sliced(-1, _slice(turned.shape[-1], where))
-            return Stored(found, turned)
+            return Values(found, encoded=turned)
         array = np.asarray(value)
-        array = array.T if where.transpose else array
-        array = _part(array, where)
+        array = _part(array.T if where.transpose else array, where)
         self._check(name, array, shape, where)
-        if form is None:
-            return Stored(np.asarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32))
-        if isinstance(form, MixtureFormat) and matrix:
-            self._packed[key] = Stored(np.empty(0), mixed(form, array))
-            return _unpacked(self._packed[key])
-        # tables and vectors have no sparsity, and take the widest part of a mixture
-        form = form.widest if isinstance(form, MixtureFormat) else valued(form)
-        codec, axis = converter(form), 0 if matrix else -1
-        if form.name == "fp32":
-            return Stored(np.asarray(array, dtype=np.float32))
-        try:
-            if not form.scaled:
-                return Stored(np.asarray(codec.quantize(np.asarray(array, dtype=np.float32))))
-            encoded: Encoded = codec.encode(np.asarray(array, dtype=np.float32), axis=axis)
-        except RequestError as error:
-            raise RequestError(f"{name}: {error}") from None
-        self._packed[key] = Stored(np.empty(0), encoded)
-        return _unpacked(self._packed[key])
+        return np.asarray(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
 
     def _found(self, name: str) -> Any:
         spelt = schemes.spelt(name, self._given)
@@ -184,8 +222,3 @@ def _slice(width: int, where: schemes.Source) -> slice:
 
 def _part(array: Array, where: schemes.Source) -> Array:
     return array if where.part == (0, 1) else array[..., _slice(array.shape[-1], where)]
-
-
-def _unpacked(packed: Stored) -> Stored:
-    assert packed.encoded is not None
-    return Stored(decoded(packed.encoded), packed.encoded)

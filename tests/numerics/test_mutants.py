@@ -270,8 +270,10 @@ BLOCKS = (
         test_two_level_block.test_nvfp4_is_the_published_sequence_where_the_order_of_steps_shows,
     ),
     Mutant(
-        "the higher nibble first", "packing:pack", 'np.packbits(stream.reshape(-1), bitorder="little")',
-        "np.packbits(stream.reshape(-1, bits)[:, ::-1])", test_format.test_bytes_of_memory,
+        "the higher nibble first", "packing:pack_rows",
+        "(words & low) | (((words >> np.uint64(8 << step)) & low) << np.uint64(bits << step))",
+        "((words & low) << np.uint64(bits << step)) | ((words >> np.uint64(8 << step)) & low)",
+        test_format.test_bytes_of_memory,
     ),
     Mutant(
         "tails that are not packed as zeros", "fast.tiles:pad", "np.pad(x, ((0, 0), (0, more)))",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from accelsim.numerics.format import DataFormat
 
 _LISTED_BITS = 16
+_SINGLE_BITS = 32
 _NO_VECTOR = "a dot product takes at least one dimension"
 
 
@@ -70,12 +71,14 @@ def operand(x: ArrayLike | Encoded, form: DataFormat | str, axis: int, *, requan
     """
     if isinstance(x, Encoded):
         return _encoded(x, axis, requantize=requantize)
-    form, array = named(form), arrays.take(x).values.astype(np.float64)
+    form, array = named(form), arrays.take(x).values
+    if array.dtype != np.float32 or not isinstance(form.record, FloatFormat) or form.bits > _SINGLE_BITS:
+        array = array.astype(np.float64)  # else what is rounded stays float32, by a faster way
     if array.ndim < 2:
         raise RequestError(f"a matrix product takes at least two dimensions, not shape {array.shape}")
     if form.record.scaled:
         return _encoded(form.encode(array, axis=axis), axis, requantize=False)
-    values = form.quantize(array)
+    values = form.quantize(array).astype(np.float64, copy=False)
     return Operand(values, least=_least(form.record), known=_known(form.record))
 
 

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.accumulator import Nearest, Width
 from accelsim.numerics.arithmetic.rounding import to_width
+from accelsim.numerics.fast import arithmetic_kernels as kernels
 from accelsim.numerics.fast.expansion import LEAST, MOST, Floats, two_product
+from accelsim.numerics.jit import compiled, enabled
 from accelsim.numerics.reference.arithmetic import Exponents
+
+_FAR: Final = 4 * MOST
+_MANY: Final = 1 << 14
+"""Elements that are worth a compiled function."""
 
 
 class BeyondError(Exception):
@@ -46,6 +53,8 @@ class Extent:
 
 def extent(x: Floats) -> Extent:
     """The extent of each row of finite numbers."""
+    if x.size >= _MANY and enabled():
+        return _compiled(x)
     mantissa, e = np.frexp(x)
     whole = np.abs(mantissa * 2.0**53).astype(np.int64)
     lowest = np.frexp((whole & -whole).astype(np.float64))[1].astype(np.int64) - 1
@@ -53,8 +62,18 @@ def extent(x: Floats) -> Extent:
     low, high = e - 53 + lowest, e
     zero = x == 0
     significant = int(np.where(zero, 1, high - low).max(initial=1))
-    low = np.where(zero, MOST * 4, low).min(axis=1, initial=MOST * 4, keepdims=True)
-    high = np.where(zero, -MOST * 4, high).max(axis=1, initial=-MOST * 4, keepdims=True)
+    low = np.where(zero, _FAR, low).min(axis=1, initial=_FAR, keepdims=True)
+    high = np.where(zero, -_FAR, high).max(axis=1, initial=-_FAR, keepdims=True)
+    return _extent(low, high, significant)
+
+
+def _compiled(x: Floats) -> Extent:
+    low, high = np.full(len(x), _FAR), np.full(len(x), -_FAR)
+    significant = compiled(kernels.reach)(np.ascontiguousarray(x.T, dtype=np.float64), low, high, _FAR)
+    return _extent(low[:, None], high[:, None], int(significant))
+
+
+def _extent(low: NDArray[np.int64], high: NDArray[np.int64], significant: int) -> Extent:
     empty = high < low
     return Extent(np.where(empty, 0, low), np.where(empty, 1, high), significant)
 

@@ -8,6 +8,39 @@ from __future__ import annotations
 
 import numpy as np
 
+_BLOCK = 256  # columns that are worked on at a time
+
+
+def reach(x, low, high, most):
+    """How far the bits of the nonzero elements of each column reach.
+
+    Args:
+        x: finite float64 [k, n].
+        low, high: int64 [n], `most` and -`most` before; exponents of the lowest bits and above the highest afterwards.
+        most: for columns of zeros.
+
+    Returns:
+        Most bits from the lowest to the highest of one element, at least 1.
+    """
+    k, n = x.shape
+    significant = np.int64(1)
+    for i in range(k):
+        row = x[i]
+        for j in range(n):
+            u = np.float64(row[j]).view(np.int64)
+            field = (u >> 52) & 0x7FF
+            digits = (u & 0xFFFFFFFFFFFFF) | (np.int64(field != 0) << 52)
+            unit = field + np.int64(field == 0) - 1075
+            # whole numbers below 2^53 are exact in float64, whose exponent counts their bits
+            lowest = unit + ((np.float64(digits & -digits).view(np.int64) >> 52) - 1023)
+            highest = unit + ((np.float64(digits).view(np.int64) >> 52) - 1022)
+            zero = digits == 0
+            lowest, highest = most if zero else lowest, -most if zero else highest
+            low[j] = min(low[j], lowest)
+            high[j] = max(high[j], highest)
+            significant = max(significant, highest - lowest)
+    return significant
+
 
 def distil(stack):
     """Make the rows of [parts, n] float64 an expansion: passes of error-free sums until nothing moves.
@@ -215,54 +248,58 @@ def fused(a, exponent_a, b, exponent_b, sums, group, bits, fraction, lowest, hig
     """
     m, count = a.shape
     n = b.shape[1]
-    top = np.empty(n, dtype=np.int16)
-    scale = np.empty(n, dtype=b.dtype)
-    cuts = np.empty(n, dtype=b.dtype)
+    top = np.empty(_BLOCK, dtype=np.int16)
+    scale = np.empty(_BLOCK, dtype=b.dtype)
+    cuts = np.empty(_BLOCK, dtype=b.dtype)
     limit = 2.0**highest * (2.0 - 2.0**-fraction)
     most = 1000 if b.itemsize == 8 else 120  # exponents of what products are scaled by; beyond it they are all zero
-    for i in range(m):
-        row = sums[i]
-        for start in range(0, count, group):
+    for first in range(0, n, _BLOCK):
+        columns = min(_BLOCK, n - first)
+        last = first + columns
+        for start in range(0, count, group):  # a group for all rows, so that its part of b stays in the nearest cache
             stop = min(start + group, count)
-            for j in range(n):
-                held = row[j]
-                e = (np.int64(np.float64(held).view(np.int64) >> 52) & 0x7FF) - 1023
-                top[j] = zero if held == 0.0 else max(e, lowest)
             whole = stop - (stop - start) % 4
-            for k in range(start, whole, 4):
-                e0, e1, e2, e3 = exponent_a[i, k], exponent_a[i, k + 1], exponent_a[i, k + 2], exponent_a[i, k + 3]
-                f0, f1, f2, f3 = exponent_b[k], exponent_b[k + 1], exponent_b[k + 2], exponent_b[k + 3]
-                for j in range(n):
-                    upper = max(np.int16(e0 + f0[j]), np.int16(e1 + f1[j]))
-                    lower = max(np.int16(e2 + f2[j]), np.int16(e3 + f3[j]))
-                    top[j] = max(top[j], upper, lower)
-            for k in range(whole, stop):
-                e0 = exponent_a[i, k]
-                f0 = exponent_b[k]
-                for j in range(n):
-                    top[j] = max(top[j], np.int16(e0 + f0[j]))
-            for j in range(n):
-                scale[j] = np.int64(np.int64(1023 + min(bits - top[j], most)) << 52).view(np.float64)
-                cuts[j] = np.trunc(row[j] * np.int64(np.int64(1023 + bits - top[j]) << 52).view(np.float64))
-            for k in range(start, whole, 4):
-                x0, x1, x2, x3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
-                y0, y1, y2, y3 = b[k], b[k + 1], b[k + 2], b[k + 3]
-                for j in range(n):
-                    unit = scale[j]
-                    upper = np.trunc(x0 * y0[j] * unit) + np.trunc(x1 * y1[j] * unit)
-                    lower = np.trunc(x2 * y2[j] * unit) + np.trunc(x3 * y3[j] * unit)
-                    cuts[j] = cuts[j] + (upper + lower)
-            for k in range(whole, stop):
-                x0 = a[i, k]
-                y0 = b[k]
-                for j in range(n):
-                    cuts[j] = cuts[j] + np.trunc(x0 * y0[j] * scale[j])
-            for j in range(n):
-                value = cuts[j] * np.int64(np.int64(1023 - bits + top[j]) << 52).view(np.float64)
-                e = max((np.int64(np.float64(value).view(np.int64) >> 52) & 0x7FF) - 1023, lowest)
-                e = min(e, highest + 1)
-                unit = np.int64(np.int64(1023 + e - fraction) << 52).view(np.float64)
-                steps = value * np.int64(np.int64(1023 - e + fraction) << 52).view(np.float64)
-                made = (np.rint(steps) if nearest else np.trunc(steps)) * unit
-                made = np.copysign(np.inf, made) if abs(made) > limit else made
-                row[j] = row[j] if np.isinf(row[j]) else made
+            for i in range(m):
+                row = sums[i, first:last]
+                for j in range(columns):
+                    held = row[j]
+                    e = (np.int64(np.float64(held).view(np.int64) >> 52) & 0x7FF) - 1023
+                    top[j] = zero if held == 0.0 else max(e, lowest)
+                for k in range(start, whole, 4):
+                    e0, e1, e2, e3 = exponent_a[i, k], exponent_a[i, k + 1], exponent_a[i, k + 2], exponent_a[i, k + 3]
+                    f0, f1 = exponent_b[k, first:last], exponent_b[k + 1, first:last]
+                    f2, f3 = exponent_b[k + 2, first:last], exponent_b[k + 3, first:last]
+                    for j in range(columns):
+                        upper = max(np.int16(e0 + f0[j]), np.int16(e1 + f1[j]))
+                        lower = max(np.int16(e2 + f2[j]), np.int16(e3 + f3[j]))
+                        top[j] = max(top[j], upper, lower)
+                for k in range(whole, stop):
+                    e0 = exponent_a[i, k]
+                    f0 = exponent_b[k, first:last]
+                    for j in range(columns):
+                        top[j] = max(top[j], np.int16(e0 + f0[j]))
+                for j in range(columns):
+                    scale[j] = np.int64(np.int64(1023 + min(bits - top[j], most)) << 52).view(np.float64)
+                    cuts[j] = np.trunc(row[j] * np.int64(np.int64(1023 + bits - top[j]) << 52).view(np.float64))
+                for k in range(start, whole, 4):
+                    x0, x1, x2, x3 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+                    y0, y1, y2, y3 = b[k, first:last], b[k + 1, first:last], b[k + 2, first:last], b[k + 3, first:last]
+                    for j in range(columns):
+                        unit = scale[j]
+                        upper = np.trunc(x0 * y0[j] * unit) + np.trunc(x1 * y1[j] * unit)
+                        lower = np.trunc(x2 * y2[j] * unit) + np.trunc(x3 * y3[j] * unit)
+                        cuts[j] = cuts[j] + (upper + lower)
+                for k in range(whole, stop):
+                    x0 = a[i, k]
+                    y0 = b[k, first:last]
+                    for j in range(columns):
+                        cuts[j] = cuts[j] + np.trunc(x0 * y0[j] * scale[j])
+                for j in range(columns):
+                    value = cuts[j] * np.int64(np.int64(1023 - bits + top[j]) << 52).view(np.float64)
+                    e = max((np.int64(np.float64(value).view(np.int64) >> 52) & 0x7FF) - 1023, lowest)
+                    e = min(e, highest + 1)
+                    unit = np.int64(np.int64(1023 + e - fraction) << 52).view(np.float64)
+                    steps = value * np.int64(np.int64(1023 - e + fraction) << 52).view(np.float64)
+                    made = (np.rint(steps) if nearest else np.trunc(steps)) * unit
+                    made = np.copysign(np.inf, made) if abs(made) > limit else made
+                    row[j] = row[j] if np.isinf(row[j]) else made
