@@ -54,11 +54,11 @@ class Encoded:
         return self.format.storage_bytes(self.shape, self.axis)
 
     def transposed(self) -> Encoded | None:
-        """The last two axes exchanged, of two; None where scales do not follow the shape."""
+        """The last two axes exchanged, of two; None where scales do not follow the shape. Tables have one axis."""
         parts = (self.scales, self.mask_or_indices)
-        if len(self.shape) != 2 or any(part is not None and part.ndim not in (0, 2) for part in parts):
+        if len(self.shape) != 2 or any(part is not None and part.ndim > 2 for part in parts):
             return None
-        scales, indices = (part if part is None or part.ndim == 0 else part.T for part in parts)
+        scales, indices = (part if part is None or part.ndim < 2 else part.T for part in parts)
         return replace(
             self, codes=self.codes.T, scales=scales, mask_or_indices=indices, axis=1 - self.axis, shape=self.shape[::-1]
         )
@@ -67,9 +67,10 @@ class Encoded:
         """Some elements along an axis that shares no scales; None where scales do not follow the shape."""
         at = axis % len(self.shape)
         parts = (self.scales, self.mask_or_indices)
-        if at == self.axis or any(x is not None and x.ndim not in (0, len(self.shape)) for x in parts):
+        rank = len(self.shape)
+        if at == self.axis or rank < 2 or any(x is not None and x.ndim not in (0, 1, rank) for x in parts):
             return None
         here = (*(slice(None),) * at, part)
-        scales, indices = (x if x is None or x.ndim == 0 else x[here] for x in parts)
+        scales, indices = (x if x is None or x.ndim < 2 else x[here] for x in parts)
         codes = self.codes[here]
         return replace(self, codes=codes, scales=scales, mask_or_indices=indices, shape=codes.shape)
