@@ -193,6 +193,25 @@ def _explain(
     typer.echo("\n".join(_plan_lines(plan, first.name)))
 
 
+def _cache_line(plan: NumericsPlan) -> str:
+    length = next((tensor.groups for _, tensor in plan.lines() if tensor.groups), 0)
+    if not length:
+        return "  K and V: quantised once, when appended, in blocks along head_dim"
+    return (
+        f"  K and V: quantised once, when {length} tokens are full, K along tokens and V along head_dim; queries see "
+        "the tokens of their own group in the format of activations"
+    )
+
+
+def _outlier_lines(plan: NumericsPlan) -> list[str]:
+    found = next((op.outliers for op in plan.operators if op.outliers is not None and op.outliers.unit), None)
+    if found is None or found.unit is None:
+        return []
+    return [
+        f"  columns of inputs from {found.threshold:g} on: in fp16, by {found.unit.label}, added to the rest in fp32"
+    ]
+
+
 def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
     """One line per operator and tensor of each phase."""
     rows = [["phase", "operator", "tensor", "stored in", "scales", "along", "enters as", "sums", "vector"]]
@@ -212,8 +231,9 @@ def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
         "  residual stream (hidden): stored in the format of activations; inside a fused kernel it stays in a register",
         "  softmax, norm statistics, RoPE: at the width of the vector unit, one rounding per operation",
         "  P before P V: rounded to the first operand's format; V is dequantised to the second's",
-        "  K and V: quantised once, when appended, in blocks along head_dim",
+        _cache_line(plan),
         "  results of products: rounded to fp32 by the accumulator, then once to the format they are stored in",
+        *_outlier_lines(plan),
     ]
     return [
         f"{plan.target}, {formats}",

@@ -95,6 +95,8 @@ def reachable(chip: Chip, formats: Formats, more: Iterable[Format] = ()) -> list
     part = described(chip)
     rows = part.peak if isinstance(part, GpuChip | IpuPart | TspPart) else ()
     named = {name for row in rows for name in row.operands}
+    if isinstance(chip, System):  # units without the run's format compute in their own
+        named.add(kernel_device(chip, catalog.part(chip)).native)
     return [
         *(catalog.format_(name) for name in sorted(named)),
         formats.weights,

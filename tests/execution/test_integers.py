@@ -105,3 +105,9 @@ def test_a_mixture_keeps_its_shares() -> None:
     # its error is less than that of the narrow format on the same sparsity, and the kept weights are the large ones
     assert np.square(values - x).sum() < 0.4 * np.square(x).sum()
     assert np.abs(x[values == 0]).mean() < 0.5 * np.abs(x[values != 0]).mean()
+
+
+def test_a_format_that_dpus_lack_is_priced_on_the_host() -> None:
+    found = accelsim.simulate(model("llama-gqa"), "upmem-20dimm", prompt=4, generate=2, weights="bf16")
+    assert found.infeasible is None
+    assert found.summary["time_per_output_token_s"] > 0
