@@ -16,7 +16,8 @@ from accelsim.errors import RequestError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from accelsim.explore.sweep import Outline, Summary, Sweep
+    from accelsim.explore.outline import Outline
+    from accelsim.explore.sweep import Summary, Sweep
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h)?$")
 _SECONDS: Final = {None: 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}
