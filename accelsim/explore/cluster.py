@@ -211,8 +211,7 @@ class Cluster:
         if error is not None:
             if isinstance(error, self._killed):
                 reason, deaths = "workers of the cluster died of it", error.allowed_failures + 1
-                known = self._timeout_s is not None
-                return Event(number, [], finished=True, lost="crashed", reason=reason, deaths=deaths, known=known)
+                return Event(number, [], finished=True, lost="crashed", reason=reason, deaths=deaths, known=False)
             raise error
         raise ClusterError(f"the Dask scheduler at {self.address} has dropped what it was given; {_AGAIN}")
 

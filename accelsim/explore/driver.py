@@ -78,6 +78,7 @@ class Progress:
 class _UnderWay:
     batch: Batch
     missing: dict[str, None]
+    alone: bool
 
 
 class Driver:
@@ -110,6 +111,8 @@ class Driver:
         self.progress, self._objective, self._report, self._budget_s = progress, objective, report, budget_s
         self._under_way: dict[int, _UnderWay] = {}
         self._again: deque[Batch] = deque()
+        self._suspects: deque[Batch] = deque()
+        self._alone = False
         self._crashes: dict[str, int] = {}
         self._number = 0
         self._unsaved: list[Outcome] = []
@@ -146,7 +149,7 @@ class Driver:
     def _loop(self, source: Source, retried: frozenset[str]) -> bool:
         spent = False
         while True:
-            while len(self._under_way) < self._executor.slots and not spent:
+            while self._room() and not spent:
                 if self._budget_s is not None and self.progress.elapsed_s >= self._budget_s:
                     spent = True
                     break
@@ -161,8 +164,17 @@ class Driver:
             if self._due or time.monotonic() - self._saved_s >= COMMIT_S:
                 self._commit()
 
+    def _room(self) -> bool:
+        """Whether a further batch may start; one that may have cost workers has the place for itself."""
+        if self._suspects or self._alone:
+            return not self._under_way
+        return len(self._under_way) < self._executor.slots
+
     def _next(self, source: Source, retried: frozenset[str]) -> Batch | None:
         """The next batch without the points that another driver has finished meanwhile."""
+        self._alone = bool(self._suspects)
+        if self._suspects:
+            return self._suspects.popleft()
         while True:
             if self._again:
                 return self._again.popleft()
@@ -181,7 +193,7 @@ class Driver:
 
     def _start(self, batch: Batch) -> None:
         self._number += 1
-        self._under_way[self._number] = _UnderWay(batch, dict.fromkeys(batch.keys))
+        self._under_way[self._number] = _UnderWay(batch, dict.fromkeys(batch.keys), self._alone)
         self._executor.submit(self._number, batch)
 
     def _handle(self, event: Event) -> None:
@@ -202,10 +214,13 @@ class Driver:
     def _lost(self, mine: _UnderWay, event: Event) -> None:
         """Finds the point that a worker died of: alone at the last, and not more than `CRASHES` times."""
         left = list(mine.missing)
-        known = event.known and mine.batch.in_turn
-        cut = 1 if known else -(-len(left) // 2)
+        if not (event.known or mine.alone):
+            self._suspects.append(mine.batch.only(left))
+            return
+        first = event.known and mine.batch.in_turn
+        cut = 1 if first else -(-len(left) // 2)
         parts = [mine.batch.only(part) for part in (left[:cut], left[cut:]) if part]
-        if (known or len(left) == 1) and event.lost is not None:
+        if (first or len(left) == 1) and event.lost is not None:
             key = left[0]
             self._crashes[key] = self._crashes.get(key, 0) + event.deaths
             if event.lost == "timeout" or self._crashes[key] >= CRASHES:
@@ -213,7 +228,7 @@ class Driver:
                 self._keep(Outcome(key, event.lost, event.reason + times, None, float("nan"), ""))
                 self._due = True
                 parts = parts[1:]
-        self._again.extend(parts)
+        (self._again if event.known else self._suspects).extend(parts)
 
     def _keep(self, outcome: Outcome) -> None:
         attempt = self._crashes.get(outcome.key, 0) + (outcome.status not in ("crashed", "timeout"))

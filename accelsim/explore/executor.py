@@ -19,7 +19,8 @@ class Event(NamedTuple):
         lost: why its evaluation ended before its end: the worker died, or took longer than it may.
         reason: the same for people.
         deaths: workers that it has cost.
-        known: the first point that is missing is the one; else it may be any of those.
+        known: the worker was at this batch, at the first point that is missing if they are evaluated in turn; else
+            another batch may have cost it, or any of these points.
     """
 
     number: int
