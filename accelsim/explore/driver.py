@@ -33,6 +33,10 @@ class Source(Protocol):
         """The next batch, given what a point that is simulated took so far; None at the end."""
         ...
 
+    def elsewhere(self) -> None:
+        """Goes on at another place among what is left: another driver is at the same points."""
+        ...
+
 
 @dataclass(slots=True)
 class Progress:
@@ -111,6 +115,7 @@ class Driver:
         self._unsaved: list[Outcome] = []
         self._saved_s, self._due = time.monotonic(), False
         self._each_s = 0.0
+        self._met = False
 
     def run(self, source: Source, retried: frozenset[str] = frozenset(), *, keep: bool = False) -> bool:
         """Evaluates all batches.
@@ -161,6 +166,9 @@ class Driver:
         while True:
             if self._again:
                 return self._again.popleft()
+            if self._met:
+                self._met = False
+                source.elsewhere()
             batch = source.take(self._each_s)
             if batch is None:
                 return None
@@ -225,4 +233,4 @@ class Driver:
         self._saved_s, self._due = time.monotonic(), False
         if self._unsaved:
             rows, self._unsaved = self._unsaved, []
-            self._store.add(rows, self._designs, self._version)
+            self._met |= self._store.add(rows, self._designs, self._version) > 0

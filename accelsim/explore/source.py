@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -62,6 +63,19 @@ class Remaining:
             size -= len(parts[-1].keys)
             self._simulations -= len(parts[-1].keys)
         return parts[0] if len(parts) == 1 else Joined(tuple(parts))
+
+    def elsewhere(self) -> None:
+        """Turns what is left round by any number of points, so that two drivers meet again only at their ends."""
+        if not self._more():
+            return
+        self._left[self._at] = self._left[self._at][self._from :]
+        groups, left, self._from = list(self._groups[self._at :]), self._left[self._at :], 0
+        if len(groups) == 1 and not groups[0].vectorised:
+            left[0] = np.roll(left[0], random.randrange(left[0].size))
+        ends = np.cumsum([part.size for part in left])
+        turn = int(np.searchsorted(ends, random.randrange(int(ends[-1])), side="right"))
+        self._groups = [*self._groups[: self._at], *groups[turn:], *groups[:turn]]
+        self._left = [*self._left[: self._at], *left[turn:], *left[:turn]]
 
     def _more(self) -> bool:
         """Goes to the next group that has points left; whether there is one."""

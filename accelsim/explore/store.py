@@ -102,13 +102,16 @@ class Store:
             raise
         self._db.execute("COMMIT")
 
-    def add(self, outcomes: Iterable[Outcome], designs: Mapping[str, str], version: str) -> None:
+    def add(self, outcomes: Iterable[Outcome], designs: Mapping[str, str], version: str) -> int:
         """Commits outcomes. A point that is finished stays as it is.
 
         Args:
             outcomes: what came back.
             designs: key -> digest of the point without the code.
             version: the code that computed them.
+
+        Returns:
+            How many of them were finished already, by another driver.
 
         Raises:
             StoreError: no room, or the file cannot be written.
@@ -122,7 +125,7 @@ class Store:
             for one in outcomes
         ]  # fmt: skip
         with _told(self.path), self._transaction():
-            self._db.executemany(self._insert, rows)
+            return len(rows) - self._db.executemany(self._insert, rows).rowcount
 
     def statuses(self, keys: Sequence[str]) -> dict[str, str]:
         """The status of those points that have a row."""

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from accelsim.explore.driver import CRASHES, Driver, Progress
+from accelsim.explore.executor import InProcess
+from accelsim.explore.outcome import Outcome
 from accelsim.explore.pool import Pool
 from accelsim.explore.store import Store
 
@@ -170,3 +172,35 @@ def test_two_drivers_share_a_store(tmp_path, stubs):
     both = [subprocess.Popen(command, env=environment) for _ in range(2)]
     assert [process.wait(timeout=60) for process in both] == [0, 0]
     assert sorted(rows(tmp_path / "s.sqlite")) == keys
+
+
+def test_a_driver_that_meets_another_goes_elsewhere(tmp_path, stubs):
+    """The other one finishes what this one has just begun; both began with the same points."""
+    keys, ledger = stubs.keys_of(24), tmp_path / "ledger"
+    store, other = (Store(tmp_path / "s.sqlite", ("value",)) for _ in range(2))
+    source = stubs.Source(keys, 4, ledger=str(ledger))
+    take = source.take
+
+    def meets(each_s):
+        batch = take(each_s)
+        if batch and keys[0] in batch.keys:  # after this one has looked for them in the store
+            taken.append(batch.keys)
+        return batch
+
+    taken = []
+    source.take = meets
+    statuses = store.statuses
+
+    def late(asked):
+        found = statuses(asked)
+        for done in taken:
+            other.add([Outcome(key, "ok", "", (0.0,), 0.0, "other") for key in done], dict.fromkeys(keys, "d"), "1")
+        taken.clear()
+        return found
+
+    store.statuses = late
+    driver, _, source = driven(store, source, InProcess(), keys)
+    assert driver.run(source)
+    assert set(statuses(keys).values()) == {"ok"}
+    assert lines(ledger) == [*keys[:4], *(key for start in range(20, 0, -4) for key in keys[start : start + 4])]
+    assert dict(store._chosen("key, worker", "key", keys))[keys[0]] == "other", "who is second changes nothing"

@@ -128,3 +128,14 @@ def test_a_sweep_killed_at_any_moment_repeats_only_what_was_under_way(tmp_path, 
     accelsim.Sweep.read(tmp_path / "killed.toml").run(workers=1, store=tmp_path / "whole.sqlite")
     pd.testing.assert_frame_equal(runs.frame(store), runs.frame("whole.sqlite"), check_exact=True)
     assert len(runs.frame(store)) == POINTS
+
+
+@pytest.mark.long
+def test_two_drivers_share_a_store(tmp_path):
+    runs = Runs(tmp_path)
+    both = [runs.start("shared.sqlite", "--workers", "1") for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert set(runs.evaluated()) == runs.finished("shared.sqlite")
+    assert set(runs.frame("shared.sqlite")["status"]) == {"ok"}
+    assert len(runs.frame("shared.sqlite")) == POINTS

@@ -108,6 +108,25 @@ def test_points_of_several_groups_go_to_a_worker_together(make):
     assert [one.key for outcomes in second.evaluate() for one in outcomes] == list(second.keys)
 
 
+@pytest.mark.parametrize(
+    "axes", [{"seed": list(range(30))}, {"batch": list(range(1, 31))}, {"batch": [1, 2], "seed": list(range(15))}]
+)
+def test_a_source_that_goes_elsewhere_still_gives_every_point_once(make, axes):
+    sweep = make(axes, fixed={"fidelity": "event"})
+    orders = []
+    for _ in range(4):
+        source = Remaining(sweep.groups, sweep.keys, [True] * 30, model_version())
+        taken = [*source.take(0.0).keys, *source.take(0.05).keys]
+        source.elsewhere()
+        while batch := source.take(0.05):
+            taken += batch.keys
+        assert sorted(taken) == sorted(sweep.keys)
+        source.elsewhere()
+        assert source.take(0.0) is None
+        orders.append(tuple(taken))
+    assert len(set(orders)) > 1
+
+
 def test_a_longer_axis_evaluates_the_new_points_only_and_another_question_none(make):
     first = make({"batch": [1, 2]}, name="grows")
     assert first.run(workers=1).counts == {"ok": 2}

@@ -52,6 +52,9 @@ class Source:
     def take(self, each_s):
         return Stub(self.left.pop(0), **self.how) if self.left else None
 
+    def elsewhere(self):
+        self.left.reverse()
+
 
 def drive(store, ledger, count, workers, seconds):
     """One run of a driver over the points that the store does not have, as `Sweep.run` makes it."""
