@@ -39,8 +39,10 @@ def doubled(a, b, lead, rest):
     Ogita, Rump and Oishi, Accurate sum and dot product, 2005, algorithm 5.3.
 
     Args:
-        a, b: float64 [c, k], exponents between -480 and 480.
-        lead, rest: float64 [c], written: the sum in float64, and the sum of all errors.
+        a: float64 [c, k], exponents between -480 and 480.
+        b: likewise.
+        lead: [c], written: the sums in float64.
+        rest: [c], written: the sums of all their errors.
     """
     count, k = a.shape
     for i in range(count):
