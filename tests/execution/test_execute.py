@@ -111,3 +111,16 @@ def test_what_a_format_clips_is_counted() -> None:
     given["model.layers.0.mlp.up_proj.weight"] = given["model.layers.0.mlp.up_proj.weight"] * 1e4
     found = accelsim.execute(model(name), given, tokens(name), activations_format="fp8_e4m3")
     assert any("up" in text and "% of the elements" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("numerics", ["quire8", "quire16-es1"])
+def test_quires_take_posits(numerics: str) -> None:
+    """Every operand of a product is rounded to the posit whose products the register holds, P among them."""
+    name = "llama-gqa"
+    given, fed = weights(name), tokens(name, count=6)
+    found = accelsim.execute(model(name), given, fed, numerics=numerics, weights_format="posit8", tile=4)
+    unit = found.plan.find("prefill", "lm_head").unit
+    assert unit.first.name == unit.second.name == numerics.replace("quire", "posit").replace("-", "_")
+    assert np.isfinite(found.logits).all()
+    other = accelsim.execute(model(name), given, fed, numerics="exact", weights_format="posit8", tile=4)
+    assert not np.array_equal(found.logits, other.logits)

@@ -90,3 +90,12 @@ def test_the_table_of_dfx_is_near_the_formula() -> None:
     found = gelu_by_table(x, 2048, lanes)
     assert np.abs(found - exact).max() < 2.0**-9 * 8  # the last bit of fp16 near 8
     assert np.abs(gelu_by_table(x, 16, lanes) - exact).max() > 0.01  # fewer entries are seen
+
+
+def test_sums_that_cancel_are_settled_beside_their_errors():
+    """Half of the rows cancel to a last bit, so that only the expansion decides; the others need the errors only."""
+    rng = np.random.default_rng(7)
+    a, b = (rng.standard_normal((60, 64)) for _ in range(2))
+    a[:30, 32:], b[:30, 32:] = a[:30, :32] * (1 + 2.0**-50), -b[:30, :32]
+    bound = np.sqrt((a * a).sum(1)) * np.sqrt((b * b).sum(1)) * 80 * 2.0**-53
+    assert np.array_equal(sums._closely(a, b, bound), sums._without_error(a, b))
