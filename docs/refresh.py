@@ -4,7 +4,9 @@ In the README and the pages, what stands between `<!-- output: accelsim ... -->`
 command prints, and what stands between `<!-- example: NAME.out -->` and `<!-- /example -->` is that file.
 `formats_page.py` makes the table of number formats, `surfaces.py` the sampled bandwidths of the chips' memories. Behind
 `<!-- picture: accelsim ... -->` stands the picture that the command makes with `--plot`, and between
-`<!-- experiment: NAME -->` and `<!-- /experiment -->` what `sweeps/survey/NAME.py` finds and draws.
+`<!-- experiment: NAME -->` and `<!-- /experiment -->` what `sweeps/survey/NAME.py` finds and draws; between
+`<!-- question: NAME -->` and `<!-- /question -->` what `sweeps/NAME.py` prints and draws. `cells.py` runs the
+pages that are made of cells.
 Run it after a change that is meant to move numbers (`make outputs`), and read the difference before committing it.
 """
 
@@ -23,6 +25,7 @@ DEMO = re.compile(r"(<!-- demo:.*?-->\n```text\n).*?(```\n<!-- /demo -->)", re.S
 OUTPUT = re.compile(r"(<!-- output: accelsim (.*?) -->\n```text\n).*?(```\n<!-- /output -->)", re.S)
 PICTURE = re.compile(r"<!-- picture: accelsim (.*?) -->\n!\[[^\]]*\]\((\S+)\)")
 EXPERIMENT = re.compile(r"(<!-- experiment: (\S+) -->\n).*?(\n<!-- /experiment -->)", re.S)
+QUESTION = re.compile(r"(<!-- question: (\S+) -->\n).*?(\n<!-- /question -->)", re.S)
 EMBEDDED = re.compile(r"(<!-- example: (\S+?)(, as text)? -->\n).*?(<!-- /example -->)", re.S)
 
 
@@ -74,6 +77,36 @@ def experiments(page: Path) -> None:
         page.write_text(made, encoding="utf-8")
 
 
+def questions(page: Path) -> None:
+    """Runs the scripts of `sweeps` that a page shows, keeps their pictures and writes what they print into it."""
+
+    def fresh(found: re.Match[str]) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            printed = _output(str(ROOT / "sweeps" / f"{found[2]}.py"), "--out", folder)
+            (picture,) = Path(folder).glob("*.png")
+            shutil.copy(picture, page.parent / "pictures" / f"question-{found[2]}.png")
+        said = "\n".join(line.rstrip() for line in printed.splitlines() if not line.startswith("wrote "))
+        return f"{found[1]}```text\n{said}\n```{found[3]}"
+
+    text = page.read_text("utf-8")
+    made = QUESTION.sub(fresh, text)
+    if made != text:
+        page.write_text(made, encoding="utf-8")
+
+
+def run_cells(page: Path) -> None:
+    """Runs a page of cells, and keeps what they print and the pictures that they save."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    cells = importlib.import_module("cells")
+    text = page.read_text("utf-8")
+    if not cells.marked(text):
+        return
+    made, found = cells.run(text, page.name)
+    for name, picture in found.items():
+        (page.parent / "pictures" / name).write_bytes(picture)
+    page.write_text(made, encoding="utf-8")
+
+
 def main() -> None:
     """Runs the examples, the demo and the commands in the pages, each in an empty folder; keeps what they print."""
     _output(str(ROOT / "docs" / "surfaces.py"))
@@ -84,6 +117,8 @@ def main() -> None:
         page.write_text(embedded(page.read_text("utf-8")), encoding="utf-8")
         pictures(page)
         experiments(page)
+        questions(page)
+        run_cells(page)
     readme = ROOT / "README.md"
     demo = _output("-m", "accelsim", "demo").rstrip() + "\n"
     readme.write_text(DEMO.sub(lambda found: found[1] + demo + found[2], readme.read_text("utf-8")), encoding="utf-8")

@@ -54,6 +54,12 @@ class Sourced(Record):
     notes: str = ""
 
 
+def plain(value: object) -> object:
+    """A number of numpy, such as a cell of a frame, as Python's own; anything else as it is."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "shape", None) == () else value
+
+
 class Description(Sourced):
     """A whole description: a record that remembers the keys it was read from, so that they can be overridden."""
 
@@ -77,7 +83,7 @@ class Description(Sourced):
 
         Args:
             overrides: dotted keys as in the file (`memory.bandwidth`, `peak.0.rate`). Plain numbers are
-                SI; text carries its unit.
+                SI; text carries its unit. Numbers of numpy are as good as Python's.
             more: further top-level keys.
 
         Raises:
@@ -86,7 +92,8 @@ class Description(Sourced):
         """
         from accelsim.spec import read  # it reads these records, so that it stands above this module
 
-        raw = read.apply(self._raw, {**(overrides or {}), **more}, type(self))
+        given = {key: plain(value) for key, value in {**(overrides or {}), **more}.items()}
+        raw = read.apply(self._raw, given, type(self))
         return read.validate(type(self), raw, origin=f"{self._raw.get('name', 'record')} with overrides", si=True)
 
     def __eq__(self, other: object) -> bool:

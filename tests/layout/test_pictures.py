@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import struct
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+CELLS = [page for page in PAGES if page.read_text("utf-8").startswith("<!-- cells -->")]
+SAVED = re.compile(r"!\[[^\]]*\]\(pictures/(\S+?)\)")
 
 
 def refresh() -> ModuleType:
@@ -42,7 +45,10 @@ def size(picture: bytes) -> tuple[int, int]:
 def test_every_picture_has_a_command_and_is_small() -> None:
     kept = {path for path in (ROOT / "docs" / "pictures").iterdir() if path.is_file()}
     drawn = {page.parent / f"pictures/survey-{name}.png" for page in PAGES for name in experiments(page)}
-    assert kept == {page.parent / name for page, _, name in FOUND} | drawn
+    asked = {name for page in PAGES for _, name, _ in refresh().QUESTION.findall(page.read_text("utf-8"))}
+    drawn |= {ROOT / "docs" / "pictures" / f"question-{name}.png" for name in asked}
+    saved = {ROOT / "docs" / "pictures" / name for page in CELLS for name in SAVED.findall(page.read_text("utf-8"))}
+    assert kept == {page.parent / name for page, _, name in FOUND} | drawn | saved
     assert all(path.stat().st_size < 150_000 for path in kept)
 
 

@@ -9,10 +9,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accelsim import catalog
 from accelsim.errors import DescriptionError, RequestError, UnknownNameError
 from accelsim.spec import read
 from accelsim.spec.device import GpuChip
@@ -345,3 +347,8 @@ def test_raw_is_a_copy(tiny_chip: GpuChip) -> None:
     raw: dict[str, Any] = tiny_chip.raw
     raw["memory"]["bandwidth"] = "1 B/s"
     assert tiny_chip.raw["memory"]["bandwidth"] == "100 GB/s"
+
+
+def test_numbers_of_numpy_are_as_good_as_pythons():
+    plain = catalog.chip("h100-sxm", {"sm.count": 66, "memory.bandwidth": 2e12})
+    assert catalog.chip("h100-sxm", {"sm.count": np.int64(66), "memory.bandwidth": np.float64(2e12)}) == plain
