@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 import accelsim
@@ -54,6 +55,14 @@ def test_any_element_takes_any_granularity(element, suffix):
     x = [[0.5, -1.25, 3.0, 100.0]] * 2
     assert made.unpack(made.pack(made.encode(x)), (2, 4)).codes.shape == (2, 4)
     assert abs(made.quantize(x)[0, 3] - 100) < 10
+
+
+@pytest.mark.parametrize("name", ["posit8", "posit6", "posit8_es0", "posit16", "takum8", "takum16"])
+def test_scales_bring_numbers_to_where_a_tapered_format_is_dense(name):
+    x = np.random.default_rng(3).standard_t(4, size=(8, 512)).astype(np.float32) * 0.02
+    noise = {each: np.square(accelsim.dataformat(each).quantize(x) - x).mean() for each in (name, f"{name}_channel")}
+    assert noise[f"{name}_channel"] < noise[name]
+    assert accelsim.dataformat(f"{name}_channel").quantize(np.zeros((2, 8))).any() == 0
 
 
 @pytest.mark.parametrize(

@@ -145,15 +145,20 @@ def _powers(name: str, found: re.Match[str]) -> Format:
 
 
 def _granular(name: str, base: Format, found: re.Match[str]) -> Format:
-    """A plain format with an absolute-maximum scale: fp16 for a group, fp32 for a tensor or channel."""
+    """A plain format with a scale: fp16 for a group, fp32 for a tensor or channel.
+
+    The largest magnitude goes to the largest number; but the mean to 1 where precision tapers away from there, since the
+    ends of posits and takums are far out and coarse (layer-wise scales of posits: Lu et al., arXiv 1909.03831).
+    """
     length = found["length"]
+    tapered = isinstance(base, PositFormat | TakumFormat)
     return BlockFormat(
         **_sourced(name, f"{base.name} with a scale"),
         element=base,
         granularity=found["whole"] or "block",  # type: ignore[arg-type]  # one of the three, by the pattern
         length=int(length) if length else None,
         scale=_HALF if length else _SINGLE,
-        scale_rule="absmax",
+        scale_rule="mean" if tapered else "absmax",
         zero_point=base if found["zero"] else None,
     )
 
