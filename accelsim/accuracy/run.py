@@ -16,7 +16,7 @@ from accelsim.accuracy.price import kv_bytes_per_token, price
 from accelsim.accuracy.report import Accuracy, Row
 from accelsim.accuracy.search import Assignment, Chosen
 from accelsim.accuracy.search import search as find
-from accelsim.accuracy.subject import SHIPPED, Subject, subject
+from accelsim.accuracy.subject import SHIPPED, Subject, subject, window_of
 from accelsim.errors import AccelsimError, RequestError
 from accelsim.execution.executor import Executor
 from accelsim.execution.plan import NumericsPlan
@@ -249,9 +249,10 @@ class Bench:
 
 
 def plan_for(
-    model: Model, formats: Combination, *, on: Any = None, numerics: str | None = None, all_layers: bool = False
-) -> NumericsPlan:
-    """The plan that a combination is executed with, for `--explain`.
+    model: Model, formats: Combination, *, on: Any = None, numerics: str | None = None, all_layers: bool = False,
+    window: int | None = None,
+) -> NumericsPlan:  # fmt: skip
+    """The plan of a window's prompt and of its decode steps, which `accuracy` executes, for `--explain`.
 
     Raises:
         RequestError: the chip has no way to compute in these formats.
@@ -261,6 +262,5 @@ def plan_for(
         activations_format=formats.activations, kv_cache_format=formats.kv_cache,
         overrides=everything(model, formats) if all_layers else None,
     )  # fmt: skip
-    if not isinstance(made.plan, NumericsPlan):
-        raise RequestError(made.plan.reason)
-    return made.plan
+    length = window_of(model, window)
+    return made.planned(1, length, range(length))

@@ -72,7 +72,7 @@ def accuracy(
             f"--plot-kind {plot_kind}: allowed are {', '.join(PICTURES)}{did_you_mean(plot_kind, PICTURES)}"
         )
     if explain:
-        _explain(model, formats, on[0] if on else None, numerics, all_layers)
+        _explain(model, formats, on[0] if on else None, numerics, all_layers, window)
         return
     from accelsim.accuracy.run import accuracy as measured
     from accelsim.cli.progress import progress
@@ -164,18 +164,22 @@ def _figure(value: float, unit: str) -> str:
     return "-" if math.isnan(value) else show(value, unit)
 
 
-def _explain(model: str, formats: str, on: str | None, numerics: str | None, all_layers: bool) -> None:
+def _explain(
+    model: str, formats: str, on: str | None, numerics: str | None, all_layers: bool, window: int | None
+) -> None:
     from accelsim.accuracy.combinations import combinations
     from accelsim.accuracy.run import plan_for
     from accelsim.accuracy.subject import shape_of
 
     first = combinations(formats)[0]
-    plan = plan_for(shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers)
+    plan = plan_for(shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers, window=window)
     typer.echo("\n".join(_plan_lines(plan, first.name)))
 
 
 def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
-    """One line per operator and tensor of each phase."""
+    """One line per operator and tensor of each phase, then what no tensor's name shows."""
+    from accelsim.execution.stated import stated
+
     rows = [["phase", "operator", "tensor", "stored in", "scales", "along", "enters as", "sums", "vector"]]
     for op, tensor in plan.lines():
         stored = "as given" if tensor.storage is None else tensor.storage.name
@@ -186,16 +190,10 @@ def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
             stored if tensor.written else "register", tensor.granularity, tensor.axis,
             tensor.operand.name if tensor.operand else "", op.order if tensor.output else "", op.lanes.width,
         ])  # fmt: skip
-    units = {op.unit.label: op.unit for op in plan.operators if op.unit is not None}
+    units = {unit.label: unit for op in plan.operators for unit in op.units}
     said = [f"  {label}: {unit.source} ({unit.status})" for label, unit in units.items()]
     wide = {f"  widened {unit.where}" for unit in units.values() if unit.where}
-    stated = [
-        "  residual stream (hidden): stored in the format of activations; inside a fused kernel it stays in a register",
-        "  softmax, norm statistics, RoPE: at the width of the vector unit, one rounding per operation",
-        "  P before P V: rounded to the first operand's format; V is dequantised to the second's",
-        "  K and V: quantised once, when appended, in blocks along head_dim",
-        "  results of products: rounded to fp32 by the accumulator, then once to the format they are stored in",
-    ]
+    rows_of_all = [["tensors and sums", "phase", "in"], *([*row] for row in stated(plan))]
     return [
         f"{plan.target}, {formats}",
         "",
@@ -205,6 +203,7 @@ def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
         *said,
         *sorted(wide),
         "",
-        "everywhere",
-        *stated,
+        *columns(rows_of_all),
+        *([""] if plan.warnings else []),
+        *plan.warnings,
     ]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
+from accelsim.execution.cache import Cached
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import multiply, prepare
 from accelsim.execution.plan import Keys, Unit
@@ -47,14 +48,16 @@ class Heads:
         made = key <= at if self.causal else np.ones((len(at), keys), dtype=bool)
         return made if self.window is None else made & (key > at - self.window)
 
-    def ranges(self, how: Sequence[Keys]) -> Iterator[tuple[slice, Keys]]:
-        """New positions that meet the keys in the same way."""
+    def ranges(self, how: Sequence[Keys], block: int = 0) -> Iterator[tuple[slice, Keys]]:
+        """New positions that meet the keys in the same way, and that see the same blocks of tokens complete."""
         count = self.query.shape[1]
         ends = [*(each.first - self.past for each in how[1:]), count]
         start = 0
         for each, end in zip(how, ends, strict=True):
-            stop = min(end, count)
-            if stop > start:
+            while start < min(end, count):
+                stop = min(end, count)
+                if block:
+                    stop = min(stop, start + block - (self.past + start + 1) % block)
                 yield slice(start, stop), each
                 start = stop
 
@@ -102,12 +105,12 @@ def scores(heads: Heads, keys: Array, how: Sequence[Keys], lanes: Lanes) -> Arra
     return made
 
 
-def contexts(heads: Heads, weights: Array, values: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
+def contexts(heads: Heads, weights: Array, values: Cached, how: Sequence[Keys], lanes: Lanes) -> Array:
     """P V for [batch, heads, new positions, keys], as [batch, new positions, heads, width]."""
     batch, count, queries, keys = weights.shape
-    made = np.empty((batch, queries, count, values.shape[3]), dtype=lanes.dtype)
-    for new, each in heads.ranges(how):
-        for b, part, _, (v,) in heads.groups(values, new=new):
+    made = np.empty((batch, queries, count, values.stored.shape[3]), dtype=lanes.dtype)
+    for new, each in heads.ranges(how, values.block):
+        for b, part, _, (v,) in heads.groups(values.seen_from(heads.past + new.start), new=new):
             p = weights[b, part, new].transpose(1, 0, 2).reshape(-1, keys)
             p, v = padded(each.unit, p, v)
             found = multiply(
@@ -117,22 +120,22 @@ def contexts(heads: Heads, weights: Array, values: Array, how: Sequence[Keys], l
     return made
 
 
-def fused(heads: Heads, keys: Array, values: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
+def fused(heads: Heads, keys: Array, values: Cached, how: Sequence[Keys], lanes: Lanes) -> Array:
     """Attention without its scores in memory, [batch, new positions, heads, width].
 
     Args:
         heads: queries.
         keys: [batch, keys, KV heads, width].
-        values: likewise.
+        values: likewise, as they are cached.
         how: units, parts and tiles, by position of the queries.
         lanes: of softmax.
     """
     batch, queries, count, width = heads.query.shape
     seen = heads.seen(keys.shape[1])
-    made = np.empty((batch, queries, count, values.shape[3]), dtype=lanes.dtype)
+    made = np.empty((batch, queries, count, values.stored.shape[3]), dtype=lanes.dtype)
     scale = scale_of(width, lanes)
-    for new, each in heads.ranges(how):
-        for b, part, q, (k, v) in heads.groups(keys, values, new=new):
+    for new, each in heads.ranges(how, values.block):
+        for b, part, q, (k, v) in heads.groups(keys, values.seen_from(heads.past + new.start), new=new):
             rows = np.repeat(seen[new], part.stop - part.start, axis=0)
             found = _whole(q, (k, v), rows, scale, each, lanes)
             made[b, new, part] = found.reshape(new.stop - new.start, -1, v.shape[1])

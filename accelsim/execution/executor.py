@@ -44,6 +44,7 @@ class Setting:
             them on GPUs; None leaves activations narrow between operators, too.
         as_decode: prefill computes every position as decode of one sequence does, so that one pass judges what decode
             makes of every position.
+        tail: what the last block of values is kept in, where their blocks lie along tokens; else empty.
     """
 
     formats: Formats
@@ -52,6 +53,7 @@ class Setting:
     fuse: bool = True
     scales: str | None = None
     as_decode: bool = False
+    tail: str = ""
 
 
 class Executor:
@@ -74,7 +76,7 @@ class Executor:
     def __init__(self, model: Model, weights: Weights, setting: Setting, target: Target) -> None:
         self.model, self._weights, self._setting, self._target = model, weights, setting, target
         self._plans: dict[tuple[str, int, int], NumericsPlan] = {}
-        found = plan_of((self.prefill_graph(1, 2), self.decode_graph(1, 2)), target, setting.unrounded)
+        found = plan_of((self.prefill_graph(1, 2), self.decode_graph(1, 2)), target, setting.unrounded, setting.tail)
         self.plan: NumericsPlan | Infeasible = found
         self.clipped: dict[tuple[str, str], tuple[int, int]] = {}
 
@@ -149,7 +151,7 @@ class Executor:
         return replace(own, operators=tuple(named.get(op.name, op) for op in own.operators))
 
     def _plan(self, graph: Graph) -> NumericsPlan:
-        found = plan_of((graph,), self._target, self._setting.unrounded)
+        found = plan_of((graph,), self._target, self._setting.unrounded, self._setting.tail)
         assert isinstance(found, NumericsPlan)
         return found
 

@@ -21,6 +21,7 @@ from accelsim.numerics.accumulator import AnyAccumulator
 from accelsim.spec.format import BlockFormat, Format, TwoLevelBlockFormat
 from accelsim.spec.infeasible import Infeasible
 
+VALUES: Final = "v_cache"
 ATTENTION_KINDS: Final = (Kind.ATTENTION, Kind.SCORES, Kind.CONTEXT)
 
 
@@ -99,6 +100,8 @@ class TensorPlan:
         storage: format in memory; None for the width of the lanes, or for a weight that is taken as it is given.
         written: False for what stays in registers.
         operand: format that it is widened to before the matrix unit, None where it enters as it is.
+        tail: what the last block of values is kept in until it has all its tokens; empty where blocks lie along
+            head_dim, and every token is rounded when it is appended.
     """
 
     name: str
@@ -107,6 +110,7 @@ class TensorPlan:
     storage: Format | None
     written: bool = True
     operand: Format | None = None
+    tail: str = ""
 
     @property
     def granularity(self) -> str:
@@ -120,9 +124,11 @@ class TensorPlan:
 
     @property
     def axis(self) -> str:
-        """Along which elements share scales: always the axis that the next product adds along."""
+        """Along which elements share scales: but for values, the axis that the next product adds along."""
         if self.storage is None or not self.storage.scaled:
             return ""
+        if self.tail:
+            return "tokens"
         return {Role.WEIGHT: "k", Role.KV_CACHE: "head_dim"}.get(self.role, "last")
 
 
@@ -154,6 +160,12 @@ class OperatorPlan:
     table: int = 0
     parts: tuple[OperatorPlan, ...] = ()
 
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """All that multiply, each once."""
+        several = (keys.unit for keys in self.keys) if self.keys else (self.unit,)
+        return tuple(dict.fromkeys(unit for unit in several if unit is not None))
+
     def output(self, name: str) -> TensorPlan:
         """The plan of a tensor that is written."""
         return next(t for t in self.tensors if t.output and t.name == name)
@@ -182,8 +194,7 @@ class OperatorPlan:
             )
         if not self.keys:
             return _along(self.unit, self.sums)
-        several = len(self.keys) > 1
-        return "; ".join((f"from position {k.first}: " if several else "") + k.order for k in self.keys)
+        return self.keys[0].order if len(self.keys) == 1 else f"by position, in {len(self.keys)} ways"
 
 
 def _along(unit: Unit, sums: Sums) -> str:
@@ -254,15 +265,21 @@ class NumericsPlan:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What makes results depend on how a prompt is cut into calls."""
+        """What is not priced as it is stored, and what makes results depend on how a prompt is cut into calls."""
         wide = {
             t.storage.name for _, t in self.lines() if t.storage is not None and t.output and _whole_tensor(t.storage)
         }
-        if not wide:
-            return ()
+        tails = {(t.granularity, t.tail): None for _, t in self.lines() if t.output and t.tail}
         return (
-            f"scales of whole tensors ({', '.join(sorted(wide))}) are chosen from all tokens of a call: "
-            "prefill and decode differ",
+            *(
+                f"values are rounded in blocks of {block} of one channel, along tokens; the last block stays in {tail} "
+                "until it is full, and is priced as if it were"
+                for block, tail in tails
+            ),
+            *(
+                f"scales of whole tensors ({name}) are chosen from all tokens of a call: prefill and decode differ"
+                for name in ([", ".join(sorted(wide))] if wide else [])
+            ),
         )
 
 
@@ -270,7 +287,9 @@ def _whole_tensor(form: Format) -> bool:
     return isinstance(form, TwoLevelBlockFormat) or (isinstance(form, BlockFormat) and form.granularity == "tensor")
 
 
-def plan_of(graphs: Iterable[Graph], target: Target, unrounded: Sequence[Role] = ()) -> NumericsPlan | Infeasible:
+def plan_of(
+    graphs: Iterable[Graph], target: Target, unrounded: Sequence[Role] = (), tail: str = ""
+) -> NumericsPlan | Infeasible:
     """The plan of some phases.
 
     Args:
@@ -278,6 +297,7 @@ def plan_of(graphs: Iterable[Graph], target: Target, unrounded: Sequence[Role] =
         target: who computes.
         unrounded: roles whose tensors are stored at the width of the lanes (weights: as given), whatever format
             the graph states for them.
+        tail: of values whose blocks lie along tokens; see `TensorPlan`.
     """
     made: list[OperatorPlan] = []
     for graph in graphs:
@@ -286,7 +306,12 @@ def plan_of(graphs: Iterable[Graph], target: Target, unrounded: Sequence[Role] =
             if isinstance(found, Infeasible):
                 return found
             made.append(found)
-    return NumericsPlan(target.name, tuple(made))
+    return NumericsPlan(target.name, tuple(_in_blocks_of_tokens(op, tail) if tail else op for op in made))
+
+
+def _in_blocks_of_tokens(op: OperatorPlan, tail: str) -> OperatorPlan:
+    tensors = (replace(t, tail=tail) if t.name == VALUES else t for t in op.tensors)
+    return replace(op, tensors=tuple(tensors), parts=tuple(_in_blocks_of_tokens(part, tail) for part in op.parts))
 
 
 def _operator(

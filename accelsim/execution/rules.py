@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
 from accelsim.execution import attention, rotary
-from accelsim.execution.cache import KvCache
+from accelsim.execution.cache import Cached, KvCache
 from accelsim.execution.layer import split
 from accelsim.execution.matrix import multiply, prepare
-from accelsim.execution.plan import OperatorPlan, TensorPlan
+from accelsim.execution.plan import VALUES, OperatorPlan, TensorPlan
 from accelsim.execution.routing import Choice, choose
 from accelsim.execution.stored import Stored, store
 from accelsim.execution.tables import gelu_by_table
@@ -103,7 +103,7 @@ class Step:
 
 
 def _renamed(plan: TensorPlan, name: str) -> TensorPlan:
-    return TensorPlan(name, plan.role, plan.output, plan.storage, plan.written, plan.operand)
+    return replace(plan, name=name)
 
 
 def execute(step: Step, at: Pass) -> dict[str, Array | Choice]:
@@ -226,18 +226,19 @@ def _append(step: Step, at: Pass) -> dict[str, Array | Choice]:
     made: dict[str, Array | Choice] = {}
     heads = _attention_of(at.model, step.layer).kv_heads
     for source, target in zip(step.op.inputs, step.op.outputs, strict=True):
-        form = step.plan.output(target.name).storage
-        made[target.name] = at.cache.append(step.layer, target.name, at.array(source.name), heads, form)
+        plan = step.plan.output(target.name)
+        made[target.name] = at.cache.append(
+            step.layer, target.name, at.array(source.name), heads, plan.storage, along_tokens=bool(plan.tail)
+        )
     return made
 
 
-def _heads(step: Step, at: Pass) -> tuple[attention.Heads, Array, Array]:
+def _heads(step: Step, at: Pass) -> tuple[attention.Heads, Array, Cached]:
     op = step.op
     assert step.layer is not None
     query = at.array("q").reshape(*at.tokens.shape, int(op.dims["heads"]), int(op.dims["head_dim"]))
     heads = attention.Heads(query, at.past, bool(op.attributes["causal"]), op.attributes.get("window"))
-    keys, values = (at.cache.read(step.layer, name) for name in ("k_cache", "v_cache"))
-    return heads, keys, values
+    return heads, at.cache.read(step.layer, "k_cache").stored, at.cache.read(step.layer, VALUES)
 
 
 def _scores(step: Step, at: Pass) -> dict[str, Array | Choice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Final
@@ -24,7 +24,7 @@ from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Role
 from accelsim.graph.routing import Routing
-from accelsim.spec.format import Format
+from accelsim.spec.format import BlockFormat, Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
 
@@ -33,6 +33,9 @@ Array = NDArray[Any]
 
 DYNAMIC: Final = "dynamic"
 """Scales of activations are found when they are quantised."""
+
+HEAD_DIM: Final = "head_dim"
+TOKENS: Final = "tokens"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ def execute(
     activations_format: Name | Format | None = None,
     kv_cache_format: Name | Format | None = None,
     overrides: Mapping[str, Name | Format] | None = None,
+    values_along: str = HEAD_DIM,
     prefill: int | None = None,
     generate: int = 0,
     fuse: bool = True,
@@ -90,6 +94,8 @@ def execute(
         activations_format: of what flows between operators; not rounded if not given (on a chip, its native format).
         kv_cache_format: of keys and values, which are rounded once, when appended; likewise.
         overrides: formats of single tensors by name, such as {"hidden": "fp32", "down_proj.weight": "int8_channel"}.
+        values_along: axis of the blocks of cached values: "head_dim", or "tokens", along which P V adds them; the last
+            block then stays in the format of activations until all its tokens are there.
         prefill: positions that prefill takes; the others are fed one by one. All by default.
         generate: tokens to append, each the most likely one (the lowest among equals).
         fuse: merged projections, fused attention and element-wise chains.
@@ -110,7 +116,7 @@ def execute(
     made = executor(
         the_model, weights, on=on, numerics=numerics, weights_format=weights_format,
         activations_format=activations_format, kv_cache_format=kv_cache_format, overrides=overrides, fuse=fuse,
-        tile=tile,
+        tile=tile, values_along=values_along,
     )  # fmt: skip
     if isinstance(made.plan, Infeasible):
         return Execution(np.empty((*fed.shape, 0), dtype=np.float32), fed, None, made.plan)
@@ -135,7 +141,7 @@ def executor(
     model: Model, weights: Mapping[str, Any] | Weights, *, on: Any = None, numerics: str | None = None,
     weights_format: Name | Format | None = None, activations_format: Name | Format | None = None,
     kv_cache_format: Name | Format | None = None, overrides: Mapping[str, Name | Format] | None = None,
-    fuse: bool = True, tile: int | None = None, as_decode: bool = False,
+    fuse: bool = True, tile: int | None = None, as_decode: bool = False, values_along: str = HEAD_DIM,
 ) -> Executor:  # fmt: skip
     """A model ready to run; see `execute`. With `as_decode`, prefill computes as the decode of the chip does."""
     if on is not None and numerics is not None:
@@ -157,7 +163,25 @@ def executor(
     if Role.WEIGHT not in unrounded:
         graph = Work(model, formats, 1, 1, 1, "all", Routing(), fuse).prefill()
         changed = {**changed, **formats_given(model, graph, held)}
-    return Executor(model, held, Setting(formats, unrounded, tuple(changed.items()), fuse, scales, as_decode), target)
+    tail = _tail(values_along, formats, unrounded)
+    setting = Setting(formats, unrounded, tuple(changed.items()), fuse, scales, as_decode, tail)
+    return Executor(model, held, setting, target)
+
+
+def _tail(values_along: str, formats: Formats, unrounded: Sequence[Role]) -> str:
+    """What the last block of values is kept in, where blocks lie along tokens."""
+    if values_along == HEAD_DIM:
+        return ""
+    if values_along != TOKENS:
+        near = did_you_mean(values_along, (HEAD_DIM, TOKENS))
+        raise RequestError(f"values_along = {values_along!r}: allowed are {HEAD_DIM}, {TOKENS}{near}")
+    form = formats.kv_cache
+    if Role.KV_CACHE in unrounded or not isinstance(form, BlockFormat) or form.granularity != "block":
+        raise RequestError(
+            f"values_along = {values_along!r}: kv_cache_format {form.name} has no blocks of elements that share a "
+            "scale; try mxfp8_e4m3 or int4_g32"
+        )
+    return "the width of the lanes" if Role.ACTIVATION in unrounded else formats.activations.name
 
 
 def _plain(
