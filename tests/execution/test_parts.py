@@ -19,7 +19,7 @@ from accelsim.execution.plan import Keys, Unit
 from accelsim.execution.stored import Stored
 from accelsim.graph.operator import MATRIX_KINDS
 from accelsim.mapping.kernel import Kernel
-from accelsim.mapping.sums import WHOLE, Sums
+from accelsim.mapping.sums import Sums
 from accelsim.numerics.accumulator import accumulator
 from accelsim.numerics.arithmetic import Operand, matmul, operand
 from accelsim.spec.huggingface import read_config
@@ -64,14 +64,6 @@ def test_every_part_that_is_priced_is_planned_and_the_other_way_round(on: str, f
                 tiled += mine.tile in (64, 128)
     assert split
     assert tiled
-
-
-def test_parts_of_an_axis() -> None:
-    assert Sums(3, 4).bounds(10) == ((0, 4), (4, 8), (8, 10))
-    assert Sums(2, 4).bounds(10) == ((0, 4), (4, 10))  # the last part takes what is left
-    assert Sums(4, 4).bounds(7) == ((0, 4), (4, 7))  # parts that the axis does not reach
-    assert Sums(4, 4).bounds(10, 8) == ((8, 10),)
-    assert WHOLE.bounds(9) == ((0, 9),)
 
 
 @pytest.mark.parametrize(
