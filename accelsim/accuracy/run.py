@@ -16,7 +16,7 @@ from accelsim.accuracy.price import kv_bytes_per_token, price
 from accelsim.accuracy.report import Accuracy, Row
 from accelsim.accuracy.search import Assignment, Chosen
 from accelsim.accuracy.search import search as find
-from accelsim.accuracy.subject import SHIPPED, Subject, subject
+from accelsim.accuracy.subject import SHIPPED, Subject, subject, window_of
 from accelsim.accuracy.ways import CALIBRATION_TOKENS, Way, Ways
 from accelsim.errors import AccelsimError, RequestError
 from accelsim.execution.executor import DYNAMIC, STATIC, Executor
@@ -316,9 +316,9 @@ class Bench:
 
 def plan_for(
     model: Model, formats: Combination, *, on: Any = None, numerics: str | None = None, all_layers: bool = False,
-    method: str = NEAREST, scales: str = DYNAMIC,
+    window: int | None = None, method: str = NEAREST, scales: str = DYNAMIC,
 ) -> NumericsPlan:  # fmt: skip
-    """The plan that a combination is executed with, for `--explain`.
+    """The plan of a window's prompt and of its decode steps, which `accuracy` executes, for `--explain`.
 
     Raises:
         RequestError: the chip has no way to compute in these formats, or the method does not serve them.
@@ -330,6 +330,5 @@ def plan_for(
         overrides=everything(model, formats) if all_layers else None, scales=scales,
         outliers_from=serving.outliers_from, token_groups=serving.token_groups,
     )  # fmt: skip
-    if not isinstance(made.plan, NumericsPlan):
-        raise RequestError(made.plan.reason)
-    return made.plan
+    length = window_of(model, window)
+    return made.planned(1, length, range(length))

@@ -78,7 +78,7 @@ def subject(
     """
     name = str(model)
     record = shape_of(model)
-    length = window or min(WINDOW, record.max_positions or WINDOW)
+    length = window_of(record, window)
     if limit < length or length < 2:
         raise RequestError(f"limit = {limit} and window = {length}: one window of at least 2 tokens is needed")
     drawn = weights is None and name not in SHIPPED
@@ -100,6 +100,11 @@ def subject(
         name if name in SHIPPED else record.name, record, held,
         checked(record, made[: count * length].reshape(count, length)), drawn, record.vocabulary == BYTES, said,
     )  # fmt: skip
+
+
+def window_of(model: Model, window: int | None) -> int:
+    """Tokens of a window: as given, else 256 or the model's context if that is shorter."""
+    return window or min(WINDOW, model.max_positions or WINDOW)
 
 
 def shape_of(model: str | PathLike[str]) -> Model:

@@ -81,7 +81,7 @@ def accuracy(
             f"--plot-kind {plot_kind}: allowed are {', '.join(PICTURES)}{did_you_mean(plot_kind, PICTURES)}"
         )
     if explain:
-        _explain(model, formats, on[0] if on else None, numerics, all_layers, method, scales)
+        _explain(model, formats, on[0] if on else None, numerics, all_layers, window, method, scales)
         return
     from accelsim.accuracy.run import accuracy as measured
     from accelsim.cli.progress import progress
@@ -180,8 +180,15 @@ def _figure(value: float, unit: str) -> str:
     return "-" if math.isnan(value) else show(value, unit)
 
 
-def _explain(
-    model: str, formats: str, on: str | None, numerics: str | None, all_layers: bool, method: str, scales: str
+def _explain(  # noqa: PLR0917 - what the command was given
+    model: str,
+    formats: str,
+    on: str | None,
+    numerics: str | None,
+    all_layers: bool,
+    window: int | None,
+    method: str,
+    scales: str,
 ) -> None:
     from accelsim.accuracy.combinations import combinations
     from accelsim.accuracy.run import plan_for
@@ -189,31 +196,17 @@ def _explain(
 
     first = combinations(formats)[0]
     name = method.partition(",")[0].strip()
-    plan = plan_for(shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers, method=name, scales=scales)
+    plan = plan_for(
+        shape_of(model), first, on=on, numerics=numerics, all_layers=all_layers, window=window, method=name,
+        scales=scales,
+    )  # fmt: skip
     typer.echo("\n".join(_plan_lines(plan, first.name)))
 
 
-def _cache_line(plan: NumericsPlan) -> str:
-    length = next((tensor.groups for _, tensor in plan.lines() if tensor.groups), 0)
-    if not length:
-        return "  K and V: quantised once, when appended, in blocks along head_dim"
-    return (
-        f"  K and V: quantised once, when {length} tokens are full, K along tokens and V along head_dim; queries see "
-        "the tokens of their own group in the format of activations"
-    )
-
-
-def _outlier_lines(plan: NumericsPlan) -> list[str]:
-    found = next((op.outliers for op in plan.operators if op.outliers is not None and op.outliers.unit), None)
-    if found is None or found.unit is None:
-        return []
-    return [
-        f"  columns of inputs from {found.threshold:g} on: in fp16, by {found.unit.label}, added to the rest in fp32"
-    ]
-
-
 def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
-    """One line per operator and tensor of each phase."""
+    """One line per operator and tensor of each phase, then what no tensor's name shows."""
+    from accelsim.execution.stated import stated
+
     rows = [["phase", "operator", "tensor", "stored in", "scales", "along", "enters as", "sums", "vector"]]
     for op, tensor in plan.lines():
         stored = "as given" if tensor.storage is None else tensor.storage.name
@@ -224,17 +217,10 @@ def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
             stored if tensor.written else "register", tensor.granularity, tensor.axis,
             tensor.operand.name if tensor.operand else "", op.order if tensor.output else "", op.lanes.width,
         ])  # fmt: skip
-    units = {op.unit.label: op.unit for op in plan.operators if op.unit is not None}
+    units = {unit.label: unit for op in plan.operators for unit in op.units}
     said = [f"  {label}: {unit.source} ({unit.status})" for label, unit in units.items()]
     wide = {f"  widened {unit.where}" for unit in units.values() if unit.where}
-    stated = [
-        "  residual stream (hidden): stored in the format of activations; inside a fused kernel it stays in a register",
-        "  softmax, norm statistics, RoPE: at the width of the vector unit, one rounding per operation",
-        "  P before P V: rounded to the first operand's format; V is dequantised to the second's",
-        _cache_line(plan),
-        "  results of products: rounded to fp32 by the accumulator, then once to the format they are stored in",
-        *_outlier_lines(plan),
-    ]
+    rows_of_all = [["tensors and sums", "phase", "in"], *([*row] for row in stated(plan))]
     return [
         f"{plan.target}, {formats}",
         "",
@@ -244,6 +230,7 @@ def _plan_lines(plan: NumericsPlan, formats: str) -> list[str]:
         *said,
         *sorted(wide),
         "",
-        "everywhere",
-        *stated,
+        *columns(rows_of_all),
+        *([""] if plan.warnings else []),
+        *plan.warnings,
     ]

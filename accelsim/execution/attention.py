@@ -8,13 +8,14 @@ softmax in every part and join them by their maxima and sums.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import RequestError
+from accelsim.execution.cache import Cached
 from accelsim.execution.integers import adds_integers
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import multiply, prepare, weighted
@@ -48,14 +49,16 @@ class Heads:
         made = key <= at if self.causal else np.ones((len(at), keys), dtype=bool)
         return made if self.window is None else made & (key > at - self.window)
 
-    def ranges(self, how: Sequence[Keys]) -> Iterator[tuple[slice, Keys]]:
-        """New positions that meet the keys in the same way."""
+    def ranges(self, how: Sequence[Keys], group: int = 0) -> Iterator[tuple[slice, Keys]]:
+        """New positions that meet the keys in the same way, and that see the same groups of tokens complete."""
         count = self.query.shape[1]
         ends = [*(each.first - self.past for each in how[1:]), count]
         start = 0
         for each, end in zip(how, ends, strict=True):
-            stop = min(end, count)
-            if stop > start:
+            while start < min(end, count):
+                stop = min(end, count)
+                if group:
+                    stop = min(stop, start + group - (self.past + start + 1) % group)
                 yield slice(start, stop), each
                 start = stop
 
@@ -67,14 +70,6 @@ class Heads:
             for h in range(cached[0].shape[2]):
                 part = slice(h * group, (h + 1) * group)
                 yield b, part, self.query[b, new, part].reshape(-1, width), tuple(x[b, :, h] for x in cached)
-
-    def in_groups(self, length: int) -> Iterator[tuple[Heads, tuple[int, int]]]:
-        """Queries of each group of tokens, with the positions before the group and up to its last query."""
-        end = self.past + self.query.shape[1]
-        for start in range(self.past - self.past % length, end, length):
-            first, stop = max(start, self.past), min(start + length, end)
-            query = self.query[:, first - self.past : stop - self.past]
-            yield replace(self, query=query, past=first), (start, stop)
 
 
 def padded(unit: Unit, *arrays: Array) -> tuple[Array, ...]:
@@ -95,28 +90,28 @@ def scale_of(width: int, lanes: Lanes) -> Any:
     return lanes.number(1.0 / float(np.sqrt(float(width))))
 
 
-def scores(heads: Heads, keys: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
+def scores(heads: Heads, keys: Cached, how: Sequence[Keys], lanes: Lanes) -> Array:
     """Q K^T / sqrt(width), [batch, heads, new positions, keys]; 0 where nothing is seen."""
-    batch, queries, count, width = heads.query.shape
-    seen = heads.seen(keys.shape[1])
-    made = np.zeros((batch, count, queries, keys.shape[1]), dtype=lanes.dtype)
+    batch, _, count, width = heads.query.shape
+    seen = heads.seen(keys.stored.shape[1])
+    made = np.zeros((batch, count, *seen.shape), dtype=lanes.dtype)
     scale = scale_of(width, lanes)
-    for new, each in heads.ranges(how):
-        for b, part, q, (k,) in heads.groups(keys, new=new):
+    for new, each in heads.ranges(how, keys.group):
+        for b, part, q, (k,) in heads.groups(keys.seen_from(heads.past + new.start), new=new):
             found = multiply(
                 prepare(Stored(q), each.unit, -1), prepare(Stored(k.T), each.unit, -2), each.unit, sums=each.sums
             )
-            found = lanes.multiply(lanes.round(found), scale).reshape(new.stop - new.start, -1, keys.shape[1])
+            found = lanes.multiply(lanes.round(found), scale).reshape(new.stop - new.start, -1, len(k))
             made[b, part, new] = np.where(seen[None, new], found.transpose(1, 0, 2), 0)
     return made
 
 
-def contexts(heads: Heads, weights: Array, values: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
+def contexts(heads: Heads, weights: Array, values: Cached, how: Sequence[Keys], lanes: Lanes) -> Array:
     """P V for [batch, heads, new positions, keys], as [batch, new positions, heads, width]."""
     batch, count, queries, keys = weights.shape
-    made = np.empty((batch, queries, count, values.shape[3]), dtype=lanes.dtype)
-    for new, each in heads.ranges(how):
-        for b, part, _, (v,) in heads.groups(values, new=new):
+    made = np.empty((batch, queries, count, values.stored.shape[3]), dtype=lanes.dtype)
+    for new, each in heads.ranges(how, values.group):
+        for b, part, _, (v,) in heads.groups(values.seen_from(heads.past + new.start), new=new):
             p = weights[b, part, new].transpose(1, 0, 2).reshape(-1, keys)
             p, v = padded(each.unit, p, v)
             found = multiply(*weighted(p, v, each.unit), each.unit, sums=each.sums)
@@ -124,22 +119,23 @@ def contexts(heads: Heads, weights: Array, values: Array, how: Sequence[Keys], l
     return made
 
 
-def fused(heads: Heads, keys: Array, values: Array, how: Sequence[Keys], lanes: Lanes) -> Array:
+def fused(heads: Heads, keys: Cached, values: Cached, how: Sequence[Keys], lanes: Lanes) -> Array:
     """Attention without its scores in memory, [batch, new positions, heads, width].
 
     Args:
         heads: queries.
-        keys: [batch, keys, KV heads, width].
+        keys: [batch, keys, KV heads, width], as they are cached.
         values: likewise.
         how: units, parts and tiles, by position of the queries.
         lanes: of softmax.
     """
     batch, queries, count, width = heads.query.shape
-    seen = heads.seen(keys.shape[1])
-    made = np.empty((batch, queries, count, values.shape[3]), dtype=lanes.dtype)
+    seen = heads.seen(keys.stored.shape[1])
+    made = np.empty((batch, queries, count, values.stored.shape[3]), dtype=lanes.dtype)
     scale = scale_of(width, lanes)
-    for new, each in heads.ranges(how):
-        for b, part, q, (k, v) in heads.groups(keys, values, new=new):
+    for new, each in heads.ranges(how, keys.group or values.group):
+        cached = (x.seen_from(heads.past + new.start) for x in (keys, values))
+        for b, part, q, (k, v) in heads.groups(*cached, new=new):
             rows = np.repeat(seen[new], part.stop - part.start, axis=0)
             found = _whole(q, (k, v), rows, scale, each, lanes)
             made[b, new, part] = found.reshape(new.stop - new.start, -1, v.shape[1])

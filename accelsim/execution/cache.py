@@ -1,18 +1,41 @@
-"""Keys and values of all layers, quantised once: when they are appended, or when a group of tokens is full."""
+"""Keys and values of what came before, as they lie in memory."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.execution.plan import KEYS, TensorPlan
+from accelsim.execution.plan import TensorPlan
 from accelsim.execution.static import StaticScales
 from accelsim.execution.stored import store
 
 Array = NDArray[Any]
 _Key = tuple[int, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """Keys or values of a layer.
+
+    Attributes:
+        stored: [batch, positions, heads, width], as they lie in memory.
+        given: the same before they were rounded, where groups of tokens are rounded together; else None.
+        group: tokens of such a group; 0 where every token is rounded when it is appended.
+    """
+
+    stored: Array
+    given: Array | None = None
+    group: int = 0
+
+    def seen_from(self, position: int) -> Array:
+        """What a query there finds: only groups that it completes, or that were complete before, are rounded."""
+        if self.given is None:
+            return self.stored
+        full = (position + 1) // self.group * self.group
+        return np.concatenate([self.stored[:, :full], self.given[:, full:]], axis=1)
 
 
 class KvCache:
@@ -25,8 +48,9 @@ class KvCache:
     def __init__(self, batch: int) -> None:
         self._batch = batch
         self._held: dict[_Key, Array] = {}
-        self._late: dict[_Key, Array] = {}
+        self._given: dict[_Key, Array] = {}
         self._length: dict[_Key, int] = {}
+        self._group: dict[_Key, int] = {}
 
     def append(
         self, layer: int, name: str, x: Array, heads: int, plan: TensorPlan, scales: StaticScales | None = None
@@ -44,44 +68,41 @@ class KvCache:
         Returns:
             What was stored, in x's shape; of groups that are not full, x.
         """
+        key, where = (layer, name), f"layer {layer}, {name}"
         new = x.reshape(self._batch, -1, heads, x.shape[1] // heads)
-        where = f"layer {layer}, {name}"
-        key = (layer, name)
         length = self._length.get(key, 0)
         self._length[key] = wanted = length + new.shape[1]
-        if not plan.groups:
+        if not plan.group:
             kept = (
                 scales.store(new, plan.storage, ("cache", *key), where) if scales else store(new, plan.storage, where)
             )
-            self._put(self._held, key, length, kept.values)
-        else:
-            self._put(self._late, key, length, new)
-            self._put(self._held, key, length, new)
-            first, last = (at - at % plan.groups for at in (length, wanted))
-            for start in range(first, last, plan.groups):
-                group = self._late[key][:, start : start + plan.groups]
-                along = group.swapaxes(1, 3) if name == KEYS else group
-                made = store(np.ascontiguousarray(along), plan.storage, where).values
-                self._put(self._held, key, start, made.swapaxes(1, 3) if name == KEYS else made)
-        return self._held[key][:, length:wanted].reshape(x.shape)
+            held = _grown(self._held, key, length, kept.values)
+            return held[:, length:wanted].reshape(x.shape)
+        self._group[key] = plan.group
+        given, held = (_grown(arrays, key, length, new) for arrays in (self._given, self._held))
+        done, full = (at - at % plan.group for at in (length, wanted))
+        if full > done:
+            group = given[:, done:full]
+            turned = np.moveaxis(group, 1, -1) if plan.along_tokens else group
+            made = store(np.ascontiguousarray(turned), plan.storage, where).values
+            held[:, done:full] = np.moveaxis(made, -1, 1) if plan.along_tokens else made
+        return held[:, length:wanted].reshape(x.shape)
 
-    def _put(self, arrays: dict[_Key, Array], key: _Key, at: int, x: Array) -> None:
-        """Write positions from `at` on, with room for more."""
-        held, wanted = arrays.get(key), at + x.shape[1]
-        if held is None or held.shape[1] < wanted:
-            room = wanted if held is None else max(wanted, 2 * held.shape[1])
-            grown = np.zeros((self._batch, room, *x.shape[2:]), dtype=x.dtype)
-            if held is not None:
-                grown[:, : held.shape[1]] = held
-            held = arrays[key] = grown
-        held[:, at:wanted] = x
-
-    def read(self, layer: int, name: str) -> Array:
+    def read(self, layer: int, name: str) -> Cached:
         """All positions so far."""
         key = (layer, name)
-        return self._held[key][:, : self._length[key]]
+        end, given = self._length[key], self._given.get(key)
+        return Cached(self._held[key][:, :end], None if given is None else given[:, :end], self._group.get(key, 0))
 
-    def seen_by(self, layer: int, name: str, start: int, stop: int) -> Array:
-        """What the queries of a group see: groups before `start` as stored, its own positions as they came."""
-        key = (layer, name)
-        return np.concatenate([self._held[key][:, :start], self._late[key][:, start:stop]], axis=1)
+
+def _grown(arrays: dict[_Key, Array], key: _Key, length: int, new: Array) -> Array:
+    """The array with new positions behind `length` of them; it doubles when it is full."""
+    held, wanted = arrays.get(key), length + new.shape[1]
+    if held is None or held.shape[1] < wanted:
+        room = wanted if held is None else max(wanted, 2 * held.shape[1])
+        grown = np.zeros((new.shape[0], room, *new.shape[2:]), dtype=new.dtype)
+        if held is not None:
+            grown[:, :length] = held[:, :length]
+        held = arrays[key] = grown
+    held[:, length:wanted] = new
+    return held

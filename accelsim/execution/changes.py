@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from accelsim.errors import RequestError
-from accelsim.execution.plan import NumericsPlan, OperatorPlan, Outliers, Target, Unit
-from accelsim.graph.operator import Graph, Kind, Operator, Role
+from accelsim.execution.plan import NumericsPlan, OperatorPlan, Outliers, Target, TensorPlan, Unit
+from accelsim.graph.operator import Graph, Kind, Operator
 from accelsim.spec.format.names import from_name
 from accelsim.spec.infeasible import Infeasible
 
 _PRODUCTS = (Kind.MATMUL, Kind.EXPERTS)
 
 
-def in_token_groups(plan: NumericsPlan) -> NumericsPlan:
-    """The plan with keys and values quantised in groups of tokens, as long as a block of their format.
+@dataclass(frozen=True, slots=True)
+class TokenGroups:
+    """Caches that are rounded in groups of tokens, as long as a block of their format.
 
-    Raises:
-        RequestError: scores that are written out, which see the cache in one piece.
+    Attributes:
+        along_tokens: tensors whose blocks lie along the tokens of a group.
+        along_width: tensors whose blocks lie along head_dim, and wait for the group all the same.
+        tail: what the tokens of a group that is not full are kept in.
     """
 
+    along_tokens: tuple[str, ...]
+    along_width: tuple[str, ...]
+    tail: str
+
+
+def in_token_groups(plan: NumericsPlan, groups: TokenGroups) -> NumericsPlan:
+    """The plan with caches rounded in groups of tokens."""
+
     def change(op: OperatorPlan) -> OperatorPlan:
-        if op.kind in (Kind.SCORES, Kind.CONTEXT):
-            raise RequestError("groups of tokens are executed in fused attention only: leave fuse = True")
-        tensors = tuple(
-            replace(t, groups=t.storage.block) if t.role is Role.KV_CACHE and t.storage is not None else t
-            for t in op.tensors
-        )
-        return replace(op, tensors=tensors)
+        return replace(op, tensors=tuple(grouped(t) for t in op.tensors))
+
+    def grouped(t: TensorPlan) -> TensorPlan:
+        if t.storage is None or t.name not in (*groups.along_tokens, *groups.along_width):
+            return t
+        return replace(t, group=t.storage.block, along_tokens=t.name in groups.along_tokens, tail=groups.tail)
 
     return _changed(plan, change)
 

@@ -13,7 +13,7 @@ from accelsim.errors import RequestError
 from accelsim.evaluate.phases import Work
 from accelsim.execution import walk
 from accelsim.execution.cache import KvCache
-from accelsim.execution.changes import in_token_groups, with_outliers
+from accelsim.execution.changes import TokenGroups, in_token_groups, with_outliers
 from accelsim.execution.plan import NumericsPlan, Target, attending, plan_of
 from accelsim.execution.rules import Pass
 from accelsim.execution.static import StaticScales
@@ -55,7 +55,7 @@ class Setting:
             them on GPUs; with "static" ones, which `Executor.calibrate` finds, operators write what products take;
             None leaves activations narrow between operators, too.
         outliers_from: columns of inputs that are multiplied apart have a magnitude from here on; None for none.
-        token_groups: keys and values are quantised in groups of tokens.
+        token_groups: caches that are rounded in groups of tokens; None rounds every token when it is appended.
         as_decode: prefill computes every position as decode of one sequence does, so that one pass judges what decode
             makes of every position.
     """
@@ -66,7 +66,7 @@ class Setting:
     fuse: bool = True
     scales: str | None = None
     outliers_from: float | None = None
-    token_groups: bool = False
+    token_groups: TokenGroups | None = None
     as_decode: bool = False
 
 
@@ -187,8 +187,8 @@ class Executor:
         found = plan_of(graphs, self._target, at.unrounded)
         if isinstance(found, Infeasible):
             return found
-        if at.token_groups:
-            found = in_token_groups(found)
+        if at.token_groups is not None:
+            found = in_token_groups(found, at.token_groups)
         if at.outliers_from is not None:
             found = with_outliers(found, graphs, self._target, at.outliers_from)
         return replace(found, static=True) if at.scales == STATIC else found

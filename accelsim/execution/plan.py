@@ -24,7 +24,8 @@ from accelsim.spec.infeasible import Infeasible
 ATTENTION_KINDS: Final = (Kind.ATTENTION, Kind.SCORES, Kind.CONTEXT)
 
 KEYS: Final = "k_cache"
-"""Tensor of the graph that holds keys."""
+VALUES: Final = "v_cache"
+"""Tensors of the graph that hold keys and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ class TensorPlan:
         storage: format in memory; None for the width of the lanes, or for a weight that is taken as it is given.
         written: False for what stays in registers.
         operand: format that it is widened to before the matrix unit, None where it enters as it is.
-        groups: tokens of a group of the cache that is quantised when it is full; 0 for token by token.
+        group: tokens of the cache that are rounded together, when all are there; 0 rounds each when it is appended.
+        along_tokens: blocks lie along the tokens of a group.
+        tail: what the tokens of a group that is not full are kept in.
     """
 
     name: str
@@ -111,7 +114,9 @@ class TensorPlan:
     storage: Format | None
     written: bool = True
     operand: Format | None = None
-    groups: int = 0
+    group: int = 0
+    along_tokens: bool = False
+    tail: str = ""
 
     @property
     def granularity(self) -> str:
@@ -125,10 +130,10 @@ class TensorPlan:
 
     @property
     def axis(self) -> str:
-        """Along which elements share scales: the axis that the next product adds along, or tokens where keys do."""
+        """Along which elements share scales: the axis that the next product adds along, or tokens of a group."""
         if self.storage is None or not self.storage.scaled:
             return ""
-        if self.groups and self.name == KEYS:
+        if self.along_tokens:
             return "tokens"
         return {Role.WEIGHT: "k", Role.KV_CACHE: "head_dim"}.get(self.role, "last")
 
@@ -176,6 +181,12 @@ class OperatorPlan:
     parts: tuple[OperatorPlan, ...] = ()
     outliers: Outliers | None = None
 
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """All that multiply, each once."""
+        several = (keys.unit for keys in self.keys) if self.keys else (self.unit,)
+        return tuple(dict.fromkeys(unit for unit in several if unit is not None))
+
     def output(self, name: str) -> TensorPlan:
         """The plan of a tensor that is written."""
         return next(t for t in self.tensors if t.output and t.name == name)
@@ -204,8 +215,7 @@ class OperatorPlan:
             )
         if not self.keys:
             return _along(self.unit, self.sums)
-        several = len(self.keys) > 1
-        return "; ".join((f"from position {k.first}: " if several else "") + k.order for k in self.keys)
+        return self.keys[0].order if len(self.keys) == 1 else f"by position, in {len(self.keys)} ways"
 
 
 def _along(unit: Unit, sums: Sums) -> str:
@@ -278,8 +288,14 @@ class NumericsPlan:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What makes results depend on how a prompt is cut into calls."""
-        made = []
+        """What is not priced as it is stored, and what makes results depend on how a prompt is cut into calls."""
+        cached = [t for _, t in self.lines() if t.output and t.group]
+        groups = {(t.group, t.tail): ", ".join(dict.fromkeys(x.name for x in cached)) for t in cached}
+        made = [
+            f"{names}: rounded in groups of {group} tokens; the last group stays in {tail} until it is full, and is "
+            "priced as if it were"
+            for (group, tail), names in groups.items()
+        ]
         if any(op.outliers for op in self.operators):
             made.append("outlier columns are found among all tokens of a call: prefill and decode differ")
         wide = {

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from accelsim.errors import RequestError
 from accelsim.execution import attention, rotary
 from accelsim.execution.apart import Apart, taken_out
-from accelsim.execution.cache import KvCache
+from accelsim.execution.cache import Cached, KvCache
 from accelsim.execution.layer import split
 from accelsim.execution.matrix import multiply, prepare
-from accelsim.execution.plan import OperatorPlan, TensorPlan, Unit
+from accelsim.execution.plan import KEYS, VALUES, OperatorPlan, TensorPlan, Unit
 from accelsim.execution.routing import Choice, choose
 from accelsim.execution.static import StaticScales
 from accelsim.execution.stored import Stored, store
@@ -259,19 +259,18 @@ def _append(step: Step, at: Pass) -> dict[str, Array | Choice]:
     heads = _attention_of(at.model, step.layer).kv_heads
     for source, target in zip(step.op.inputs, step.op.outputs, strict=True):
         plan = step.plan.output(target.name)
-        late = store(at.array(source.name), _storage(step, source), step.op.name).values if plan.groups else None
+        late = store(at.array(source.name), _storage(step, source), step.op.name).values if plan.group else None
         x = at.array(source.name) if late is None else late
         made[target.name] = at.cache.append(step.layer, target.name, x, heads, plan, at.scales)
     return made
 
 
-def _heads(step: Step, at: Pass) -> tuple[attention.Heads, Array, Array]:
+def _heads(step: Step, at: Pass) -> tuple[attention.Heads, Cached, Cached]:
     op = step.op
     assert step.layer is not None
     query = at.array("q").reshape(*at.tokens.shape, int(op.dims["heads"]), int(op.dims["head_dim"]))
     heads = attention.Heads(query, at.past, bool(op.attributes["causal"]), op.attributes.get("window"))
-    keys, values = (at.cache.read(step.layer, name) for name in ("k_cache", "v_cache"))
-    return heads, keys, values
+    return heads, at.cache.read(step.layer, KEYS), at.cache.read(step.layer, VALUES)
 
 
 def _scores(step: Step, at: Pass) -> dict[str, Array | Choice]:
@@ -295,17 +294,7 @@ def _context(step: Step, at: Pass) -> dict[str, Array | Choice]:
 
 def _attention(step: Step, at: Pass) -> dict[str, Array | Choice]:
     heads, keys, values = _heads(step, at)
-    groups = next(t.groups for t in step.plan.tensors if t.role is Role.KV_CACHE)
-    if groups:
-        layer = step.layer
-        assert layer is not None
-        parts = []
-        for some, (start, stop) in heads.in_groups(groups):
-            k, v = (at.cache.seen_by(layer, name, start, stop) for name in ("k_cache", "v_cache"))
-            parts.append(attention.fused(some, k, v, step.plan.keys, step.plan.lanes))
-        found = np.concatenate(parts, axis=1)
-    else:
-        found = attention.fused(heads, keys, values, step.plan.keys, step.plan.lanes)
+    found = attention.fused(heads, keys, values, step.plan.keys, step.plan.lanes)
     return {step.op.outputs[0].name: found.reshape(at.tokens.size, -1)}
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +14,12 @@ from accelsim import catalog
 from accelsim.errors import RequestError, did_you_mean
 from accelsim.evaluate.phases import Work
 from accelsim.evaluate.resolve import formats_of, separate
+from accelsim.execution.changes import TokenGroups
 from accelsim.execution.device_targets import device_target
 from accelsim.execution.executor import DYNAMIC, STATIC, Executor, Setting
 from accelsim.execution.given import formats_given
 from accelsim.execution.methods import Calibrated
-from accelsim.execution.plan import NumericsPlan, Target
+from accelsim.execution.plan import KEYS, VALUES, NumericsPlan, Target
 from accelsim.execution.static import refuse_own_scales
 from accelsim.execution.stored import valued
 from accelsim.execution.targets import reference
@@ -30,13 +31,16 @@ from accelsim.graph.routing import Routing
 from accelsim.quantization.method import Asked, Method
 from accelsim.quantization.methods import METHODS, NEAREST
 from accelsim.quantization.methods import method as find_method
-from accelsim.spec.format import Format
+from accelsim.spec.format import BlockFormat, Format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
 from accelsim.spec.request import SCALES
 
 Name = str | PathLike[str]
 Array = NDArray[Any]
+
+HEAD_DIM: Final = "head_dim"
+TOKENS: Final = "tokens"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,7 @@ def execute(
     activations_format: Name | Format | None = None,
     kv_cache_format: Name | Format | None = None,
     overrides: Mapping[str, Name | Format] | None = None,
+    values_along: str = HEAD_DIM,
     prefill: int | None = None,
     generate: int = 0,
     fuse: bool = True,
@@ -97,6 +102,8 @@ def execute(
         activations_format: of what flows between operators; not rounded if not given (on a chip, its native format).
         kv_cache_format: of keys and values, which are rounded once, when appended; likewise.
         overrides: formats of single tensors by name, such as {"hidden": "fp32", "down_proj.weight": "int8_channel"}.
+        values_along: axis of the blocks of cached values: "head_dim", or "tokens", along which P V adds them; the last
+            block then stays in the format of activations until all its tokens are there.
         prefill: positions that prefill takes; the others are fed one by one. All by default.
         generate: tokens to append, each the most likely one (the lowest among equals).
         fuse: merged projections, fused attention and element-wise chains.
@@ -122,7 +129,7 @@ def execute(
     made = prepared(
         Calibrated(the_model, weights, text), find_method(method), on=on, numerics=numerics,
         weights_format=weights_format, activations_format=activations_format, kv_cache_format=kv_cache_format,
-        overrides=overrides, fuse=fuse, tile=tile, scales=scales,
+        overrides=overrides, fuse=fuse, tile=tile, scales=scales, values_along=values_along,
     )  # fmt: skip
     if isinstance(made.plan, Infeasible):
         return Execution(np.empty((*fed.shape, 0), dtype=np.float32), fed, None, made.plan)
@@ -170,7 +177,7 @@ def executor(
     weights_format: Name | Format | None = None, activations_format: Name | Format | None = None,
     kv_cache_format: Name | Format | None = None, overrides: Mapping[str, Name | Format] | None = None,
     fuse: bool = True, tile: int | None = None, as_decode: bool = False, scales: str = DYNAMIC,
-    outliers_from: float | None = None, token_groups: bool = False,
+    outliers_from: float | None = None, token_groups: bool = False, values_along: str = HEAD_DIM,
 ) -> Executor:  # fmt: skip
     """A model ready to run; see `execute` and `Setting`. With `as_decode`, prefill computes as a chip's decode does."""
     if scales not in SCALES:
@@ -198,10 +205,31 @@ def executor(
         # a plain integer stands for the one with scales that methods have chosen
         changed |= {name: form for name, form in found.items() if form != valued(formats.weights)}
     setting = Setting(
-        formats, unrounded, tuple(changed.items()), fuse, scales if apart else None, outliers_from, token_groups,
-        as_decode,
+        formats, unrounded, tuple(changed.items()), fuse, scales if apart else None, outliers_from,
+        _groups(values_along, token_groups, formats, unrounded), as_decode,
     )  # fmt: skip
     return Executor(model, held, setting, target)
+
+
+def _groups(values_along: str, token_groups: bool, formats: Formats, unrounded: Sequence[Role]) -> TokenGroups | None:
+    """The caches that are rounded in groups of tokens."""
+    if values_along not in (HEAD_DIM, TOKENS):
+        near = did_you_mean(values_along, (HEAD_DIM, TOKENS))
+        raise RequestError(f"values_along = {values_along!r}: allowed are {HEAD_DIM}, {TOKENS}{near}")
+    tail = "the width of the lanes" if Role.ACTIVATION in unrounded else formats.activations.name
+    if token_groups:
+        if values_along == TOKENS:
+            raise RequestError("the method rounds values token by token along head_dim: leave values_along out")
+        return TokenGroups((KEYS,), (VALUES,), tail)
+    if values_along == HEAD_DIM:
+        return None
+    form = formats.kv_cache
+    if Role.KV_CACHE in unrounded or not isinstance(form, BlockFormat) or form.granularity != "block":
+        raise RequestError(
+            f"values_along = {values_along!r}: kv_cache_format {form.name} has no blocks of elements that share a "
+            "scale; try mxfp8_e4m3 or int4_g32"
+        )
+    return TokenGroups((VALUES,), (), tail)
 
 
 def _plain(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import accelsim
+from accelsim.execution import run
 from tests.execution.families import CONFIGS, logits, model, tokens, weights
 
 NAMES = sorted(CONFIGS)
@@ -55,6 +56,17 @@ def test_decode_equals_prefill_with_the_accumulators_of_machines_too(numerics: s
         assert split.logits.tobytes() == whole.logits.tobytes()
 
 
+@pytest.mark.parametrize("name", ["mixtral", "mistral-window", "llama-gqa"])
+def test_exact_decode_equals_prefill_in_narrow_formats_wherever_the_prompt_is_split(name: str) -> None:
+    """Scales per token and per channel; experts, windows and grouped heads; tiles start at position 0."""
+    given, fed, the_model = weights(name), tokens(name, count=9), model(name)
+    formats = {"weights_format": "int4_g32", "activations_format": "mxfp8_e4m3", "kv_cache_format": "mxfp8_e4m3"}
+    whole = accelsim.execute(the_model, given, fed, numerics="exact", tile=4, **formats).logits
+    for prefill in range(1, 9):
+        split = accelsim.execute(the_model, given, fed, numerics="exact", tile=4, prefill=prefill, **formats)
+        assert split.logits.tobytes() == whole.tobytes()
+
+
 @pytest.mark.parametrize("name", ["llama-gqa", "mistral-window", "gpt2"])
 def test_fused_equals_unfused_within_the_error_of_the_sums(name: str) -> None:
     """Online softmax scales partial sums once per tile: at most (tiles + 4) roundings of P V and of the sum."""
@@ -78,6 +90,13 @@ def test_generation_is_greedy_and_goes_on_from_the_cache() -> None:
     again = accelsim.execute(the_model, given, found.tokens[:, :-1])
     assert again.logits.tobytes() == found.logits.tobytes()
     assert np.array_equal(found.tokens[:, 5:], np.argmax(again.logits[:, 4:], axis=-1))
+
+
+def test_greedy_takes_the_lowest_among_equals() -> None:
+    logits = np.zeros((2, 3, 7), dtype=np.float32)
+    logits[0, -1, [2, 5]] = 1
+    logits[1, 0, 6] = 9  # an earlier position decides nothing
+    assert run.greedy(logits).tolist() == [[2], [0]]
 
 
 def test_overrides_change_single_tensors() -> None:

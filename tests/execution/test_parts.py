@@ -12,13 +12,14 @@ from accelsim import catalog
 from accelsim.devices.families import device_for
 from accelsim.evaluate.resolve import reachable
 from accelsim.execution import attention, matrix, run
+from accelsim.execution.cache import Cached
 from accelsim.execution.executor import Executor
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.plan import Keys, Unit
 from accelsim.execution.stored import Stored
 from accelsim.graph.operator import MATRIX_KINDS
 from accelsim.mapping.kernel import Kernel
-from accelsim.mapping.sums import WHOLE, Sums
+from accelsim.mapping.sums import Sums
 from accelsim.numerics.accumulator import accumulator
 from accelsim.numerics.arithmetic import Operand, matmul, operand
 from accelsim.spec.huggingface import read_config
@@ -63,14 +64,6 @@ def test_every_part_that_is_priced_is_planned_and_the_other_way_round(on: str, f
                 tiled += mine.tile in (64, 128)
     assert split
     assert tiled
-
-
-def test_parts_of_an_axis() -> None:
-    assert Sums(3, 4).bounds(10) == ((0, 4), (4, 8), (8, 10))
-    assert Sums(2, 4).bounds(10) == ((0, 4), (4, 10))  # the last part takes what is left
-    assert Sums(4, 4).bounds(7) == ((0, 4), (4, 7))  # parts that the axis does not reach
-    assert Sums(4, 4).bounds(10, 8) == ((8, 10),)
-    assert WHOLE.bounds(9) == ((0, 9),)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +137,7 @@ def test_split_keys_are_joined_by_maxima_and_sums(window: int | None) -> None:
     heads = attention.Heads(query, 29, causal=True, window=window)
     unit = Unit(accumulator("fp32-fma"))
     how = Keys(29, unit, Sums(3, 8, 4))
-    found = attention.fused(heads, keys, values, (how,), Lanes())
+    found = attention.fused(heads, keys, Cached(values), (how,), Lanes())
     # tiles of 4, two of them a part; the window begins in the tile of key 16, so that one part is left out
     first = 0 if window is None else 17
     tiles = [(max(at, first), min(at + 4, 30)) for at in range(first // 4 * 4, 30, 4)]
@@ -152,7 +145,7 @@ def test_split_keys_are_joined_by_maxima_and_sums(window: int | None) -> None:
     for h in range(2):
         want = literal(query[0, 0, h], keys[0, :, 0], values[0, :, 0], parts)
         assert found[0, 0, h].tobytes() == want.astype(np.float32).tobytes()
-    whole = attention.fused(heads, keys, values, (Keys(29, unit, Sums(tile=4)),), Lanes())
+    whole = attention.fused(heads, keys, Cached(values), (Keys(29, unit, Sums(tile=4)),), Lanes())
     assert whole.tobytes() != found.tobytes()
     np.testing.assert_allclose(whole, found, rtol=1e-5, atol=1e-6)
 
@@ -163,11 +156,11 @@ def test_positions_meet_their_own_parts() -> None:
     unit = Unit(accumulator("hopper-bf16"), catalog.format_("bf16"), catalog.format_("bf16"))
     lanes = Unit(accumulator("fp32-fma"))
     how = (Keys(0, lanes, Sums(tile=8)), Keys(16, unit, Sums(2, 16, 8), unit.first), Keys(33, unit, Sums(4, 16, 8)))
-    whole = attention.fused(attention.Heads(query, 0, True, None), keys, values, how, Lanes())
+    whole = attention.fused(attention.Heads(query, 0, True, None), keys, Cached(values), how, Lanes())
     for at in (0, 15, 16, 31, 32, 33, 39):
         mine = next(each for each in reversed(how) if each.first <= at)
         one = attention.Heads(query[:, at : at + 1], at, True, None)
-        found = attention.fused(one, keys[:, : at + 1], values[:, : at + 1], (mine,), Lanes())
+        found = attention.fused(one, keys[:, : at + 1], Cached(values[:, : at + 1]), (mine,), Lanes())
         assert found.tobytes() == whole[:, at : at + 1].tobytes(), at
 
 

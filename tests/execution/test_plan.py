@@ -17,6 +17,7 @@ from accelsim.evaluate.resolve import formats_of, reachable, separate
 from accelsim.execution import cache, matrix, rules, run, walk
 from accelsim.execution.executor import Executor
 from accelsim.execution.plan import NumericsPlan, OperatorPlan
+from accelsim.execution.weights import Weights
 from accelsim.graph.operator import Role
 from accelsim.graph.routing import Routing
 from accelsim.mapping.kernel import Kernel
@@ -63,12 +64,12 @@ def test_every_conversion_that_is_priced_is_planned_and_the_other_way_round(on: 
 
 
 @pytest.mark.parametrize(("on", "formats"), FORMATS)
-def test_every_stored_byte_that_is_priced_is_written(
+def test_every_stored_byte_that_is_priced_is_written_and_the_other_way_round(
     on: str, formats: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Formats and shapes of everything that is rounded to storage, against the tensors of the priced graph."""
+    """Formats and shapes of everything that is rounded to storage, against the tensors of the priced graphs."""
     name, stored = "llama-gqa", {}
-    made, _ = planned(on, formats, name)
+    made, work = planned(on, formats, name)
     original = walk.store
 
     def spy(x: Any, form: Any, where: str) -> Any:
@@ -77,20 +78,45 @@ def test_every_stored_byte_that_is_priced_is_written(
 
     monkeypatch.setattr(walk, "store", spy)
     monkeypatch.setattr(cache, "store", spy)
-    graph = made.prefill_graph(1, 2)
+    _, state = made.start(tokens(name, 2))
+    prefill, stored = stored, {}
+    made.step(tokens(name, 1), state)
+    for graph, found in ((work.prefill(), prefill), (next(work.decode_steps()), stored)):
+        written = priced = 0.0
+        for _, op in graph:
+            for tensor in op.outputs:
+                layer = "layer 0, " if tensor.role is Role.KV_CACHE else f"{op.name}, "
+                form, size = found.pop(f"{layer}{tensor.name}")
+                assert form == tensor.format
+                written += form.bytes_per_element * size
+                priced += float(tensor.bytes)
+        assert written == priced > 0
+        # the other layers' caches, each once; no tensor is written that is not priced
+        assert set(found) == {"layer 1, k_cache", "layer 1, v_cache"}
+
+
+@pytest.mark.parametrize(("on", "formats"), FORMATS)
+def test_every_weight_that_is_priced_is_read_in_that_format_and_the_other_way_round(
+    on: str, formats: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "llama-gqa"
+    made, work = planned(on, formats, name)
+    read: dict[Any, float] = {}
+    original = Weights._stored
+
+    def spy(self: Any, where: Any, shape: Any, form: Any, *, matrix: bool) -> Any:
+        read[where, form.name] = float(np.prod(shape)) * form.bytes_per_element
+        return original(self, where, shape, form, matrix=matrix)
+
+    monkeypatch.setattr(Weights, "_stored", spy)
     made.start(tokens(name, 2))
-    written = 0.0
-    for _, op in graph:
-        for tensor in op.outputs:
-            layer = "layer 0, " if tensor.role is Role.KV_CACHE else f"{op.name}, "
-            form, size = stored.pop(f"{layer}{tensor.name}")
-            assert form == tensor.format
-            elements = float(tensor.elements)
-            assert size == elements or "rope" in op.name
-            written += form.bytes_per_element * size
-    left = {where for where in stored if not where.startswith("layer ") and where != "attention, P"}
-    assert not left
-    assert written > 0
+    priced, layers = 0.0, model(name).layers
+    for block in work.prefill().blocks:
+        tensors = [t for op in block.operators for part in (op.parts or (op,)) for t in part.inputs]
+        sizes = (t.format.bytes_per_element * float(np.prod(t.shape)) for t in tensors if t.role is Role.WEIGHT)
+        priced += block.repeat * sum(sizes)
+    assert layers == 2
+    assert sum(read.values()) == priced
 
 
 @pytest.mark.parametrize(("on", "formats"), FORMATS)

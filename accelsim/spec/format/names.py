@@ -147,8 +147,8 @@ def _powers(name: str, found: re.Match[str]) -> Format:
 def _granular(name: str, base: Format, found: re.Match[str]) -> Format:
     """A plain format with a scale: fp16 for a group, fp32 for a tensor or channel.
 
-    The largest magnitude goes to the largest number; but the mean to 1 where precision tapers away from there, since the
-    ends of posits and takums are far out and coarse (layer-wise scales of posits: Lu et al., arXiv 1909.03831).
+    The largest magnitude goes to the largest number; but the mean to 1 where precision tapers away from there, since
+    the ends of posits and takums are far out and coarse (layer-wise scales of posits: Lu et al., arXiv 1909.03831).
     """
     length = found["length"]
     tapered = isinstance(base, PositFormat | TakumFormat)
