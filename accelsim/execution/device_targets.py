@@ -99,11 +99,11 @@ class Device:
     def unit(self, op: Operator, phase: str) -> Unit | Infeasible:
         """As the mapping of the part pairs the formats."""
         found = _unit(self.part, op)
-        if isinstance(found, Infeasible) or not self.sums(op).lanes:
+        if isinstance(found, Infeasible) or not self.sums(op, phase).lanes:
             return found
         return replace(found, accumulator=accumulator(LANES), native=False, source=ON_LANES, status="assumed")
 
-    def sums(self, op: Operator) -> Sums:
+    def sums(self, op: Operator, phase: str) -> Sums:
         """As the kernel of a GPU has them; other machines write scores out or hold a whole row, and add along k."""
         found = self.mapped(op) if self.mapped is not None else None
         return found.sums or WHOLE if isinstance(found, Kernel) else WHOLE
@@ -195,16 +195,18 @@ class Memory:
 
     def unit(self, op: Operator, phase: str) -> Unit | Infeasible:
         """The units', or the host's."""
-        formats = op.operand_formats()
-        fits = all(form.name == self.native for form in formats)
-        mine = op.kind in (Kind.MATMUL, Kind.EXPERTS) or (self.cache and op.kind is Kind.ATTENTION)
-        if phase == "decode" and fits and mine:
-            return Unit(self.how, *formats, source=self.how.source, status=self.how.status)
+        if self._on_units(op, phase):
+            return Unit(self.how, *op.operand_formats(), source=self.how.source, status=self.how.status)
         return self.host.unit(op, phase)
 
-    def sums(self, op: Operator) -> Sums:
-        """All keys at once where the units write scores out, and the host makes their softmax; else the host's."""
-        return WHOLE if self.cache else self.host.sums(op)
+    def _on_units(self, op: Operator, phase: str) -> bool:
+        fits = all(form.name == self.native for form in op.operand_formats())
+        mine = op.kind in (Kind.MATMUL, Kind.EXPERTS) or (self.cache and op.kind is Kind.ATTENTION)
+        return phase == "decode" and fits and mine
+
+    def sums(self, op: Operator, phase: str) -> Sums:
+        """Units add along all of k, and write scores out for the host's softmax; the host has its own kernels."""
+        return WHOLE if self._on_units(op, phase) else self.host.sums(op, phase)
 
     def table(self, op: Operator) -> int:
         """The host's functions have formulas."""

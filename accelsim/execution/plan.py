@@ -242,7 +242,7 @@ class Target(Protocol):
         """The arithmetic of a matrix operator."""
         ...
 
-    def sums(self, op: Operator) -> Sums:
+    def sums(self, op: Operator, phase: str) -> Sums:
         """In which parts a matrix operator adds."""
         ...
 
@@ -352,7 +352,7 @@ def _operator(
     return OperatorPlan(
         phase, op.name, op.kind,
         tuple(_tensor(t, at >= len(op.inputs), unrounded, written, unit) for at, t in enumerate(_both(op))),
-        target.lanes(op, phase), unit, target.sums(op) if unit is not None and not keys else WHOLE, keys,
+        target.lanes(op, phase), unit, target.sums(op, phase) if unit is not None and not keys else WHOLE, keys,
         table=target.table(op) if op.kind is Kind.ACTIVATION else 0,
     )  # fmt: skip
 
@@ -379,7 +379,7 @@ def attending(plan: NumericsPlan, graphs: Iterable[Graph], target: Target) -> Nu
 
 
 def _keys(op: Operator, phase: str, target: Target) -> Keys:
-    unit, sums = target.unit(op, phase), target.sums(op)
+    unit, sums = target.unit(op, phase), target.sums(op, phase)
     assert isinstance(unit, Unit)
     return Keys(int(op.dims["past"]), unit, sums, None if sums.lanes else unit.first)
 

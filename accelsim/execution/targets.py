@@ -43,7 +43,7 @@ class Reference:
         taken = posit_of(self.name)
         return Unit(found, taken, taken, source=found.source, status=found.status)
 
-    def sums(self, op: Operator) -> Sums:
+    def sums(self, op: Operator, phase: str) -> Sums:
         """In one part; tiles as given."""
         return Sums(tile=self.keys_per_tile if op.kind is Kind.ATTENTION else None)
 
@@ -81,9 +81,9 @@ class ExactSums:
             return found
         return replace(found, accumulator=EXACT, source="by definition", status="derived")
 
-    def sums(self, op: Operator) -> Sums:
+    def sums(self, op: Operator, phase: str) -> Sums:
         """In one part; P is rounded where the target rounds it."""
-        return Sums(lanes=self.of.sums(op).lanes)
+        return Sums(lanes=self.of.sums(op, phase).lanes)
 
     def table(self, op: Operator) -> int:
         """Its own."""
