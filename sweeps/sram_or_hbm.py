@@ -72,18 +72,21 @@ def lpus(context: int, designs: dict[str, dict[str, Any]] | None = None, alone: 
     rows = []
     for name, changes in (DESIGNS if designs is None else designs).items():
         request = {"prompt": context, "generate": 2, "overrides": changes}
-        steps: dict[int, accelsim.Run] = {}
+        steps: dict[int, tuple[int, accelsim.Run]] = {}
         for sequences in _sequences(context, changes):
             chips = max(_chips(context, sequences, changes), NODE * math.ceil(LAYERS / max(1, LAYERS // sequences)))
-            if chips not in steps:
-                steps[chips] = accelsim.simulate(MODEL, LPU, batch=1, chips=chips, **request)
-            one, joules = _step(steps[chips], 1)
-            idle_w = steps[chips].summary["energy_static_j"] / steps[chips].summary["total_time_s"]
+            layers = math.ceil(LAYERS / (chips // NODE))  # of a node; chips beyond those stay idle and change no time
+            if layers not in steps:
+                steps[layers] = chips, accelsim.simulate(MODEL, LPU, batch=1, chips=chips, **request)
+            ran, run = steps[layers]
+            one, joules = _step(run, 1)
+            idle_w = run.summary["energy_static_j"] / run.summary["total_time_s"] / ran
+            moved_j = joules - idle_w * ran / one
             usd = money.system_usd(accelsim.chip(LPU, {**changes, "count": chips}))
             rows.append(
                 _row(
                     name, "filled", context, chips=chips, sequences=sequences, usd=usd, tokens_per_s=sequences * one,
-                    j_per_token=joules - idle_w / one + idle_w / (sequences * one),
+                    j_per_token=moved_j + idle_w * chips / (sequences * one),
                 )
             )  # fmt: skip
             if sequences in alone:
