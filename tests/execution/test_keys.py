@@ -13,7 +13,8 @@ from accelsim.errors import RequestError
 from accelsim.execution import attention, cache
 from accelsim.execution.cache import Cached
 from accelsim.execution.lanes import Lanes
-from accelsim.execution.plan import Keys, Unit
+from accelsim.execution.plan import Keys, TensorPlan, Unit
+from accelsim.graph.operator import Role
 from accelsim.mapping.sums import Sums
 from accelsim.numerics.accumulator import accumulator
 from tests.execution.families import model, tokens, weights
@@ -40,9 +41,9 @@ def test_fused_equals_unfused_within_the_stated_bound(spread: float, sums: Sums)
     q, k, v = cached(1, count, spread)
     heads = attention.Heads(q, count - 1, causal=True, window=None)
     how = Keys(count - 1, Unit(accumulator("fp32-fma")), sums)
-    found = attention.fused(heads, k, Cached(v), (how,), lanes)
+    found = attention.fused(heads, Cached(k), Cached(v), (how,), lanes)
     plain = Keys(count - 1, Unit("fp32"))
-    s = attention.scores(heads, k, (how,), lanes)
+    s = attention.scores(heads, Cached(k), (how,), lanes)
     p = lanes.softmax(s, np.ones(s.shape, dtype=bool))
     want = attention.contexts(heads, p, Cached(v), (plain,), lanes)
     tiles = 1 if sums.tile is None else -(-count // sums.tile)
@@ -64,14 +65,14 @@ def test_masked_keys_and_values_are_skipped(numerics: str, sums: Sums) -> None:
     heads = attention.Heads(q, 9, causal=True, window=6)
     how = (Keys(9, unit, sums),)
     lanes = Lanes(exact=numerics == "exact")
-    found = attention.fused(heads, k, Cached(v), how, lanes)
+    found = attention.fused(heads, Cached(k), Cached(v), how, lanes)
     seen = heads.seen(20).any(axis=0)
     assert 0 < seen.sum() < 20
     k[:, ~seen], v[:, ~seen] = 3e4, -3e4
-    assert attention.fused(heads, k, Cached(v), how, lanes).tobytes() == found.tobytes()
+    assert attention.fused(heads, Cached(k), Cached(v), how, lanes).tobytes() == found.tobytes()
     # the last key is seen by the last query alone
     k[:, 15], v[:, 15] = 100, 3e4
-    again = attention.fused(heads, k, Cached(v), how, lanes)
+    again = attention.fused(heads, Cached(k), Cached(v), how, lanes)
     assert again[:, :-1].tobytes() == found[:, :-1].tobytes()
     assert again[:, -1].tobytes() != found[:, -1].tobytes()
 
@@ -98,10 +99,11 @@ def test_keys_and_values_are_rounded_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_blocks_of_tokens_are_rounded_when_they_are_full() -> None:
-    form, held = catalog.format_("int4_g32"), cache.KvCache(1)
+    held, form = cache.KvCache(1), catalog.format_("int4_g32")
+    plan = TensorPlan("v_cache", Role.KV_CACHE, True, form, group=32, along_tokens=True, tail="fp32")
     x = RANDOM.normal(size=(75, 12)).astype(np.float32)
     for first, end in ((0, 20), (20, 21), (21, 70), (70, 75)):
-        held.append(0, "v_cache", x[first:end], 2, form, along_tokens=True)
+        held.append(0, "v_cache", x[first:end], 2, plan)
     found = held.read(0, "v_cache")
     codec = accelsim.dataformat("int4_g32")
     blocks = [codec.quantize(x[at : at + 32].T).T for at in (0, 32)]

@@ -110,8 +110,8 @@ def test_groups_of_tokens_are_those_of_kivi() -> None:
     found = run(name, **GROUPS).plan
     axes = {(t.name, t.axis) for _, t in found.lines() if t.name in ("k_cache", "v_cache")}
     assert axes == {("k_cache", "tokens"), ("v_cache", "head_dim")}
-    with pytest.raises(AccelsimError, match="fuse = True"):
-        run(name, fuse=False, **GROUPS)
+    with pytest.raises(AccelsimError, match="leave values_along out"):
+        run(name, values_along="tokens", **GROUPS)
 
 
 INT8 = {"weights_format": "int8_channel", "activations_format": "int8_channel"}

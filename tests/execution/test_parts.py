@@ -143,7 +143,7 @@ def test_split_keys_are_joined_by_maxima_and_sums(window: int | None) -> None:
     heads = attention.Heads(query, 29, causal=True, window=window)
     unit = Unit(accumulator("fp32-fma"))
     how = Keys(29, unit, Sums(3, 8, 4))
-    found = attention.fused(heads, keys, Cached(values), (how,), Lanes())
+    found = attention.fused(heads, Cached(keys), Cached(values), (how,), Lanes())
     # tiles of 4, two of them a part; the window begins in the tile of key 16, so that one part is left out
     first = 0 if window is None else 17
     tiles = [(max(at, first), min(at + 4, 30)) for at in range(first // 4 * 4, 30, 4)]
@@ -151,7 +151,7 @@ def test_split_keys_are_joined_by_maxima_and_sums(window: int | None) -> None:
     for h in range(2):
         want = literal(query[0, 0, h], keys[0, :, 0], values[0, :, 0], parts)
         assert found[0, 0, h].tobytes() == want.astype(np.float32).tobytes()
-    whole = attention.fused(heads, keys, Cached(values), (Keys(29, unit, Sums(tile=4)),), Lanes())
+    whole = attention.fused(heads, Cached(keys), Cached(values), (Keys(29, unit, Sums(tile=4)),), Lanes())
     assert whole.tobytes() != found.tobytes()
     np.testing.assert_allclose(whole, found, rtol=1e-5, atol=1e-6)
 
@@ -162,11 +162,11 @@ def test_positions_meet_their_own_parts() -> None:
     unit = Unit(accumulator("hopper-bf16"), catalog.format_("bf16"), catalog.format_("bf16"))
     lanes = Unit(accumulator("fp32-fma"))
     how = (Keys(0, lanes, Sums(tile=8)), Keys(16, unit, Sums(2, 16, 8), unit.first), Keys(33, unit, Sums(4, 16, 8)))
-    whole = attention.fused(attention.Heads(query, 0, True, None), keys, Cached(values), how, Lanes())
+    whole = attention.fused(attention.Heads(query, 0, True, None), Cached(keys), Cached(values), how, Lanes())
     for at in (0, 15, 16, 31, 32, 33, 39):
         mine = next(each for each in reversed(how) if each.first <= at)
         one = attention.Heads(query[:, at : at + 1], at, True, None)
-        found = attention.fused(one, keys[:, : at + 1], Cached(values[:, : at + 1]), (mine,), Lanes())
+        found = attention.fused(one, Cached(keys[:, : at + 1]), Cached(values[:, : at + 1]), (mine,), Lanes())
         assert found.tobytes() == whole[:, at : at + 1].tobytes(), at
 
 

@@ -54,7 +54,7 @@ def test_machines_are_told_apart() -> None:
     found = said(exact.planned(1, 4, [4]))
     assert "exact sums, rounded once" in found["norm statistics", "both"]
     assert "v_cache int4_g32, 32 elements along tokens" in found["K and V", "both"]
-    assert "the incomplete block in the width of the lanes" in found["K and V", "both"]
+    assert "the last group in the width of the lanes" in found["K and V", "both"]
 
 
 @pytest.mark.parametrize("kind", [Kind.NORM, Kind.ROPE, Kind.ATTENTION, Kind.ADD])
