@@ -11,6 +11,7 @@ import pytest
 
 import accelsim
 from accelsim import catalog
+from accelsim.cost.money import system_usd
 from accelsim.devices.tsp import Tsp
 from accelsim.engine.runner import Runner
 from accelsim.errors import AccelsimError, RequestError
@@ -230,7 +231,7 @@ def test_rates_divided_by_a_thousand_set_the_pace() -> None:
 
 
 def told(changes: dict[str, Any]) -> list[Any]:
-    """Time, energy, capacity and feasibility of a few runs."""
+    """Time, energy, capacity and feasibility of a few runs, and what the silicon costs."""
     found: list[Any] = []
     pairs = (("int8", None), ("fp8_e4m3", None), ("mxfp8_e4m3", None), ("int4_g128", None), ("int4", "int8"))
     for weights, activations in pairs:
@@ -241,6 +242,7 @@ def told(changes: dict[str, Any]) -> list[Any]:
     run = accelsim.simulate("llama-2-7b", "groq-lpu-576", prompt=64, generate=2, chips="auto", overrides=changes)
     figures = ("total_time_s", "energy_j", "power_excess_w", "memory_capacity_bytes")
     found.append((run.ok, *(run.summary[key] for key in figures)))
+    found.append((system_usd(catalog.chip("groq-lpu-8", changes)),))
     return [tuple("nan" if isinstance(v, float) and math.isnan(v) else v for v in row) for row in found]
 
 
