@@ -74,13 +74,17 @@ def share(sweep, found, frame):
     return hypervolume((mine - low) / (high - low), limit) / hypervolume((costs - low) / (high - low), limit)
 
 
-def test_trials_follow_from_seed_and_batch_whoever_evaluates_them(make):
+@pytest.mark.parametrize(
+    "sampler", ["nsga2", pytest.param("nsga3", marks=pytest.mark.long), pytest.param("tpe", marks=pytest.mark.long)]
+)
+def test_trials_follow_from_seed_and_batch_whoever_evaluates_them(make, sampler):
     runs = []
     for name, workers in (("one", 1), ("again", 1), ("two", 2)):
         sweep = make(SMALL, name=name, **ASKED)
-        runs.append(search(sweep, trials=100, seed=5, batch=25, workers=workers))
+        runs.append(search(sweep, trials=100, sampler=sampler, seed=5, batch=25, workers=workers))
     assert runs[0].trials == runs[1].trials == runs[2].trials
-    assert search(make(SMALL, name="one", **ASKED), trials=100, seed=6, batch=25).trials != runs[0].trials
+    other = search(make(SMALL, name="one", **ASKED), trials=100, sampler=sampler, seed=6, batch=25)
+    assert other.trials != runs[0].trials
 
 
 def test_what_the_store_has_is_not_evaluated_and_may_warm_the_sampler(make):
