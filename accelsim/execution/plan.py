@@ -220,7 +220,7 @@ class OperatorPlan:
 
 def _along(unit: Unit, sums: Sums) -> str:
     made = "none, the sum is exact" if unit.accumulator == "exact" else f"{unit.label} along k"
-    return made if sums.parts == 1 else f"{made}; {sums.parts} parts of {sums.extent}, added in fp32"
+    return f"{made}; {sums.order}" if sums.order else made
 
 
 _REDUCTIONS: Final = {Kind.NORM: "statistics", Kind.SOFTMAX: "sum", Kind.ROUTE: "sum", Kind.COMBINE: "sum"}
