@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
@@ -88,9 +89,16 @@ WHOLE: Final = Sums()
 """One sum along the whole axis."""
 
 
-def plain(form: Format) -> Format | None:
+def partial_format(form: Format) -> Format | None:
     """The format that partial results are stored in: floats as they are; scales are found when a sum is complete."""
     return form if isinstance(form, FloatFormat) and form.name != "fp32" else None
+
+
+def joined(products: Sequence[Sums]) -> Sums:
+    """Attention of one product, or of both, whose softmax has all scores at once."""
+    if len(products) == 1 or all(each == WHOLE for each in products):
+        return products[0]
+    return Sums(products=tuple(products))
 
 
 def chips(whole: int, parts: int, within: Sums, stored: Format | None, *, ring: bool = False) -> Sums:
