@@ -66,9 +66,7 @@ def of(x: Product, sums: Sums) -> list[Array]:
 
 
 def added(parts: list[Array], sums: Sums) -> Array:
-    """The sum of the parts of one stage."""
-    if len(parts) == 1:
-        return parts[0]
+    """The sum of the parts of one stage; one that is alone since the axis is short is rounded as others are."""
     if sums.stored is None:
         return _in_order(parts)
     parts = [_rounded(part, sums.stored) for part in parts]
@@ -82,7 +80,7 @@ def grouped(how: AnyAccumulator, sums: Sums) -> AnyAccumulator:
 
 
 def _total(x: Product, sums: Sums, first: int, end: int, *, scaled: bool) -> Array:
-    if sums.within is None and len(sums.bounds(end, first)) == 1:
+    if sums.within is None and sums.stored is None and len(sums.bounds(end, first)) == 1:
         return x.piece(first, end, sums, scaled=scaled)
     early = scaled and sums.rounds
     made = added(_parts(x, sums, first, end, scaled=early), sums)
