@@ -286,3 +286,13 @@ def test_a_model_is_executed_in_the_parts_of_its_plan(on: str, more: dict[str, A
     if rule == "ring":  # pieces of the ring are of all 32 columns
         want = literal(seen["inner"][-1:], weight, group, how, 0, 2048)
     assert np.array_equal(form.quantize(want), seen["fed"][-1:, : want.shape[1]])
+
+
+def test_a_split_is_made_where_the_price_gains_by_it() -> None:
+    """What docs/execution.md says of the shipped model."""
+    record = catalog.model("tiny-llama")
+    plan = run.executor(record, {}, on="groq-lpu-1").planned(1, 64, [64])
+    split = [(op.phase, op.name) for op in plan.operators if op.sums.split or any(k.sums.products for k in op.keys)]
+    assert split == [("prefill", "layers.mlp.down_proj")]
+    plan = run.executor(record, {}, on="ipu-mk2-8").planned(1, 64, [64])
+    assert max(op.sums.parts for op in plan.operators) == 11
