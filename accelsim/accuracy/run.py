@@ -274,6 +274,7 @@ class Bench:
             activations_format=formats.activations, kv_cache_format=formats.kv_cache,
             overrides=self._own(self.judged.model, formats, chosen), as_decode=True, scales=self._scales,
             outliers_from=found.outliers_from, token_groups=found.token_groups,
+            positions=self.judged.windows.shape[1],
         )  # fmt: skip
 
     def _key(self, chip: Any, found: Way, own: Mapping[str, Format]) -> str:
@@ -324,11 +325,11 @@ def plan_for(
         RequestError: the chip has no way to compute in these formats, or the method does not serve them.
     """
     serving = find_method(method).serves(Asked(formats.weights, formats.activations, formats.kv_cache))
+    length = window_of(model, window)
     made = executor(
         model, {}, on=on, numerics=numerics, weights_format=serving.formats.weights,
         activations_format=serving.formats.activations, kv_cache_format=serving.formats.kv_cache,
         overrides=everything(model, formats) if all_layers else None, scales=scales,
-        outliers_from=serving.outliers_from, token_groups=serving.token_groups,
+        outliers_from=serving.outliers_from, token_groups=serving.token_groups, positions=length,
     )  # fmt: skip
-    length = window_of(model, window)
     return made.planned(1, length, range(length))

@@ -21,6 +21,7 @@ from accelsim.execution.lanes import Lanes
 from accelsim.execution.matrix import multiply, prepare, weighted
 from accelsim.execution.plan import Keys, Unit
 from accelsim.execution.stored import Stored, store
+from accelsim.mapping.sums import WHOLE, Sums
 from accelsim.numerics.accumulator import Rounded
 
 Array = NDArray[Any]
@@ -72,15 +73,14 @@ class Heads:
                 yield b, part, self.query[b, new, part].reshape(-1, width), tuple(x[b, :, h] for x in cached)
 
 
-def padded(unit: Unit, *arrays: Array) -> tuple[Array, ...]:
+def padded(unit: Unit, p: Array, v: Array) -> tuple[Array, Array]:
     """Zeros behind the keys of [..., keys] and [keys, ...] up to the width of an adder tree, whose inputs they fill.
 
     Else a last term without a neighbour would be rounded at another place than the same term before a masked one.
     """
     how = unit.accumulator
     if not isinstance(how, Rounded) or how.order == "sequential" or how.width < 2:
-        return arrays
-    p, v = arrays
+        return p, v
     missing = -len(v) % how.width
     return np.pad(p, ((0, 0), (0, missing))), np.pad(v, ((0, missing), (0, 0)))
 
@@ -110,12 +110,24 @@ def contexts(heads: Heads, weights: Array, values: Cached, how: Sequence[Keys], 
     """P V for [batch, heads, new positions, keys], as [batch, new positions, heads, width]."""
     batch, count, queries, keys = weights.shape
     made = np.empty((batch, queries, count, values.stored.shape[3]), dtype=lanes.dtype)
+    seen = heads.seen(keys)
     for new, each in heads.ranges(how, values.group):
         for b, part, _, (v,) in heads.groups(values.seen_from(heads.past + new.start), new=new):
             p = weights[b, part, new].transpose(1, 0, 2).reshape(-1, keys)
-            p, v = padded(each.unit, p, v)
-            found = multiply(*weighted(p, v, each.unit), each.unit, sums=each.sums)
+            rows = np.repeat(np.argmax(seen[new], axis=1), part.stop - part.start)
+            found = _weighed(p, v, each.unit, each.sums, rows)
             made[b, new, part] = lanes.round(found).reshape(new.stop - new.start, -1, v.shape[1])
+    return made
+
+
+def _weighed(p: Array, v: Array, unit: Unit, sums: Sums, first: NDArray[np.intp]) -> Array:
+    """P V in fp32; parts and groups of keys begin at the first key that each row of P sees."""
+    if sums == WHOLE:
+        return multiply(*weighted(*padded(unit, p, v), unit), unit)
+    made = np.empty((len(p), v.shape[1]), dtype=np.float32)
+    for at in np.unique(first):
+        rows = first == at
+        made[rows] = multiply(*weighted(*padded(unit, p[rows, at:], v[at:]), unit), unit, sums=sums)
     return made
 
 
@@ -205,6 +217,7 @@ def _online(
 ) -> _Running:  # fmt: skip
     """Online softmax (Milakov and Gimelshein, 2018) over tiles of keys; one tile is the ordinary softmax."""
     (k, v), unit, after_unit = cached, how.unit, how.values_unit
+    along = how.sums.products or (WHOLE, WHOLE)
     state = _Running.empty(len(q), v.shape[1], lanes)
     for at in range(bounds[0], bounds[1], how.sums.tile or len(k)):
         end = min(at + (how.sums.tile or len(k)), bounds[1])
@@ -213,7 +226,7 @@ def _online(
         if not len(rows):
             continue
         here, before = here[rows], state.rows(rows)
-        s = multiply(prepare(Stored(q[rows]), unit, -1), prepare(Stored(k[at:end].T), unit, -2), unit)
+        s = multiply(prepare(Stored(q[rows]), unit, -1), prepare(Stored(k[at:end].T), unit, -2), unit, sums=along[0])
         s = lanes.multiply(lanes.round(s), scale)
         if not np.isfinite(s[here]).all():
             raise RequestError(f"attention: scores beyond the range of {lanes.width} or its accumulator")
@@ -224,9 +237,12 @@ def _online(
         total = lanes.add(lanes.multiply(before.total, kept), lanes.sum(p))
         if not adds_integers(after_unit):  # there it is rounded with the scales of V in it
             p = store(p, how.weights, "attention, P").values
-        fresh = not np.isfinite(before.highest).any()
-        start = None if fresh else lanes.multiply(before.made, kept[:, None])
-        p, here_v = padded(after_unit, p, v[at:end])
-        found = multiply(*weighted(p, here_v, after_unit), after_unit, start)
+        if how.sums.products:  # all keys are here
+            found = _weighed(p, v, after_unit, along[1], np.argmax(here, axis=1))
+        else:
+            fresh = not np.isfinite(before.highest).any()
+            start = None if fresh else lanes.multiply(before.made, kept[:, None])
+            p, here_v = padded(after_unit, p, v[at:end])
+            found = multiply(*weighted(p, here_v, after_unit), after_unit, start)
         state.put(rows, _Running(highest, total, lanes.round(found)))
     return state

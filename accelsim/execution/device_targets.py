@@ -12,14 +12,16 @@ from functools import singledispatch
 from typing import Final
 
 from accelsim import catalog
+from accelsim.devices.base import Contextual
 from accelsim.devices.families import device_for, kernel_device
 from accelsim.errors import RequestError
 from accelsim.evaluate.resolve import described
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.plan import Unit
-from accelsim.graph.operator import Kind, Operator, Role
+from accelsim.graph.operator import Graph, Kind, Operator, Role
 from accelsim.mapping.fpga.operands import refused
 from accelsim.mapping.gpu.pairs import resolve as gpu_pair
+from accelsim.mapping.horizon import Horizon
 from accelsim.mapping.ipu.pairs import resolve as ipu_pair
 from accelsim.mapping.kernel import Kernel
 from accelsim.mapping.sums import WHOLE, Sums
@@ -83,12 +85,12 @@ class Device:
     Attributes:
         name: of the chip.
         part: that has the units.
-        mapped: the kernel of an operator, where it says in which parts it adds; the same mapping is priced.
+        mapped: the kernel of an operator of a graph, where it says in which parts it adds; the same mapping is priced.
     """
 
     name: str
     part: GpuChip | IpuPart | TspPart | FpgaPart
-    mapped: Callable[[Operator], Kernel | Infeasible] | None = None
+    mapped: Callable[[Operator, Graph | None], Kernel | Infeasible] | None = None
 
     def lanes(self, op: Operator, phase: str) -> Lanes:
         """fp32; the lanes of an FPGA overlay are as wide as its results."""
@@ -99,13 +101,16 @@ class Device:
     def unit(self, op: Operator, phase: str) -> Unit | Infeasible:
         """As the mapping of the part pairs the formats."""
         found = _unit(self.part, op)
-        if isinstance(found, Infeasible) or not self.sums(op, phase).lanes:
+        if isinstance(found, Infeasible) or not isinstance(self.part, GpuChip) or not self._sums(op).lanes:
             return found
         return replace(found, accumulator=accumulator(LANES), native=False, source=ON_LANES, status="assumed")
 
-    def sums(self, op: Operator, phase: str) -> Sums:
-        """As the kernel of a GPU has them; other machines write scores out or hold a whole row, and add along k."""
-        found = self.mapped(op) if self.mapped is not None else None
+    def sums(self, op: Operator, graph: Graph) -> Sums:
+        """As the kernel has them; overlays add along k."""
+        return self._sums(op, graph)
+
+    def _sums(self, op: Operator, graph: Graph | None = None) -> Sums:
+        found = self.mapped(op, graph) if self.mapped is not None else None
         return found.sums or WHOLE if isinstance(found, Kernel) else WHOLE
 
     def table(self, op: Operator) -> int:
@@ -204,9 +209,9 @@ class Memory:
         mine = op.kind in (Kind.MATMUL, Kind.EXPERTS) or (self.cache and op.kind is Kind.ATTENTION)
         return phase == "decode" and fits and mine
 
-    def sums(self, op: Operator, phase: str) -> Sums:
+    def sums(self, op: Operator, graph: Graph) -> Sums:
         """Units add along all of k, and write scores out for the host's softmax; the host has its own kernels."""
-        return WHOLE if self._on_units(op, phase) else self.host.sums(op, phase)
+        return WHOLE if self._on_units(op, graph.phase) else self.host.sums(op, graph)
 
     def table(self, op: Operator) -> int:
         """The host's functions have formulas."""
@@ -214,25 +219,30 @@ class Memory:
 
 
 class _Mapped:
-    """Kernels of a GPU as `simulate` prices them; the latest is kept, since several things are asked of it."""
+    """Kernels as `simulate` prices them; the latest is kept, since several things are asked of it."""
 
-    def __init__(self, chip: GpuChip) -> None:
-        rates = {name for row in chip.peak for name in row.operands}
-        self._device = device_for(chip, {name: catalog.format_(name).bits for name in rates})
+    def __init__(self, chip: Chip, part: GpuChip | IpuPart | TspPart, run: Horizon | None = None) -> None:
+        rates = {name for row in part.peak for name in row.operands}
+        self._device = device_for(chip, {name: catalog.format_(name).bits for name in rates}, horizon=run)
         self._latest: tuple[Operator, Kernel | Infeasible] | None = None
 
-    def __call__(self, op: Operator) -> Kernel | Infeasible:
+    def __call__(self, op: Operator, graph: Graph | None) -> Kernel | Infeasible:
         if self._latest is None or self._latest[0] is not op:
-            self._latest = (op, self._device.kernel(op))
+            device = self._device
+            if graph is not None and isinstance(device, Contextual):
+                self._latest = (op, device.kernel_in(graph, op))
+            else:
+                self._latest = (op, device.kernel(op))
         return self._latest[1]
 
 
-def device_target(chip: Chip, *, weights: str | None = None) -> Device | Memory:
+def device_target(chip: Chip, *, weights: str | None = None, run: Horizon | None = None) -> Device | Memory:
     """The arithmetic of a chip or system.
 
     Args:
         chip: by record.
         weights: their format, in which units compute whose arithmetic is software.
+        run: what programs are compiled for.
 
     Raises:
         RequestError: a chip that no model runs on.
@@ -243,11 +253,13 @@ def device_target(chip: Chip, *, weights: str | None = None) -> Device | Memory:
         assert isinstance(part, GpuChip)
         units = kernel_device(chip, memory, weights).native
         how = _software(units) if isinstance(memory, UpmemPart) else accumulator(_PIM[type(memory)])
-        host = Device(chip.name, part, _Mapped(part))
+        host = Device(chip.name, part, _Mapped(part, part))
         return Memory(chip.name, host, units, how, chip.memory == "replaces")
     if not isinstance(part, GpuChip | IpuPart | TspPart | FpgaPart):
         raise RequestError(f"{chip.name}: models are executed on chips that models run on; see `accelsim list arch`")
-    return Device(chip.name, part, _Mapped(part) if isinstance(part, GpuChip) else None)
+    if isinstance(part, FpgaPart):
+        return Device(chip.name, part)
+    return Device(chip.name, part, _Mapped(part if isinstance(part, GpuChip) else chip, part, run))
 
 
 def _software(units: str) -> AnyAccumulator:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.execution import parts
 from accelsim.execution import sums as exact_sums
-from accelsim.execution.integers import adds_integers, in_blocks, integers, partial_sums, weighted_values
+from accelsim.execution.integers import adds_integers, in_blocks, integers, weighted_values
 from accelsim.execution.plan import Unit
 from accelsim.execution.stored import Stored, converter
 from accelsim.mapping.sums import WHOLE, Sums
-from accelsim.numerics.accumulator import AnyAccumulator
 from accelsim.numerics.arithmetic import matmul, operand
 from accelsim.numerics.arithmetic.operand import Operand
 from accelsim.spec.format import BlockFormat, Format
@@ -74,20 +74,19 @@ def multiply(
         b: the second, or panels of its columns, without a start.
         unit: that multiplies.
         start: [m, n] that the sum begins with; only of products in one part.
-        sums: parts of k, each added from zero, then in fp32, the first to the last. Sums of "exact", "fp64" and "fp32"
-            have one part.
+        sums: parts of k, each added from zero, then to each other. Sums of "exact", "fp64" and "fp32" have one part.
     """
     if not isinstance(b, np.ndarray | Operand):
-        return np.concatenate([multiply(a, panel, unit, sums=sums) for panel in b], axis=1)
+        if not sums.ring:
+            return np.concatenate([multiply(a, panel, unit, sums=sums) for panel in b], axis=1)
+        found = [parts.of(_product(a, panel, unit), sums) for panel in b]  # pieces of a ring are of all columns
+        return parts.added([np.concatenate(part, axis=1) for part in zip(*found, strict=True)], sums)
     if isinstance(a, Operand) and isinstance(b, Operand):
+        if start is None:
+            return parts.total(_product(a, b, unit), sums)
+        assert not sums.split
         assert not isinstance(unit.accumulator, str)
-        bounds = sums.bounds(a.values.shape[-1])
-        if adds_integers(unit) and (a.length or b.length):
-            return partial_sums(a, b, unit, bounds)
-        if len(bounds) == 1:
-            return np.asarray(matmul(a, b, accumulator=unit.accumulator, c=start).values)
-        assert start is None
-        return _in_parts(a, b, unit.accumulator, bounds)
+        return np.asarray(matmul(a, b, accumulator=parts.grouped(unit.accumulator, sums), c=start).values)
     assert not isinstance(a, Operand)
     assert not isinstance(b, Operand)
     if unit.accumulator == "exact":
@@ -96,30 +95,14 @@ def multiply(
     return exact_sums.in_sequence(a, b, start)
 
 
+def _product(a: Prepared, b: Prepared, unit: Unit) -> parts.Product:
+    assert isinstance(a, Operand)
+    assert isinstance(b, Operand)
+    return parts.Product(a, b, unit)
+
+
 def weighted(p: Array, v: Array, unit: Unit) -> tuple[Prepared, Prepared]:
     """P [queries, keys] and V [keys, width] as the unit takes them."""
     if adds_integers(unit):
         return weighted_values(p, v, unit)
     return prepare(Stored(p), unit, -1), prepare(Stored(v), unit, -2)
-
-
-def _in_parts(a: Operand, b: Operand, how: AnyAccumulator, bounds: Sequence[tuple[int, int]]) -> Array:
-    """Partial sums, added in fp32; what multiplies at the very end does so after that."""
-    made: Array | None = None
-    for first, end in bounds:
-        found = np.asarray(matmul(_piece(a, first, end, -1), _piece(b, first, end, -2), accumulator=how).values)
-        made = found if made is None else made + found
-    assert made is not None
-    ends = [x.end for x in (a, b) if x.end is not None]
-    return made * np.prod(np.broadcast_arrays(*ends), axis=0).astype(np.float32) if ends else made
-
-
-def _piece(x: Operand, first: int, end: int, axis: int) -> Operand:
-    """Elements of k from first to before end, without what multiplies at the very end."""
-    taken = slice(first, end)
-    whole = (slice(None), taken) if axis == -1 else (taken, slice(None))
-    scales = x.scales
-    if scales is not None:
-        blocks = slice(first // x.length, -(-end // x.length))
-        scales = scales[(slice(None), blocks) if axis == -1 else (blocks, slice(None))]
-    return replace(x, values=x.values[whole], scales=scales, end=None)

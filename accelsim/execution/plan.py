@@ -68,7 +68,7 @@ class Keys:
     Attributes:
         first: absolute position of the first query that it holds for.
         unit: of both products.
-        sums: parts and tiles of keys.
+        sums: parts and tiles of keys; those of each product where the softmax has all scores at once.
         weights: format that P is rounded to before P V; None leaves it at the width of the lanes.
     """
 
@@ -86,6 +86,8 @@ class Keys:
     def order(self) -> str:
         """The order of sums, in words."""
         made = _along(self.unit, WHOLE)
+        for product, sums in zip(("Q K^T", "P V"), self.sums.products, strict=False):
+            made += f"; {product} in {sums.order}" if sums.order else ""
         made += f"; tiles of {self.sums.tile} keys from position 0" if self.sums.tile else "; all keys at once"
         if self.sums.parts > 1:
             made += f"; {self.sums.parts} parts of {self.sums.extent} keys, joined in fp32 by maxima and sums"
@@ -220,7 +222,7 @@ class OperatorPlan:
 
 def _along(unit: Unit, sums: Sums) -> str:
     made = "none, the sum is exact" if unit.accumulator == "exact" else f"{unit.label} along k"
-    return made if sums.parts == 1 else f"{made}; {sums.parts} parts of {sums.extent}, added in fp32"
+    return f"{made}; {sums.order}" if sums.order else made
 
 
 _REDUCTIONS: Final = {Kind.NORM: "statistics", Kind.SOFTMAX: "sum", Kind.ROUTE: "sum", Kind.COMBINE: "sum"}
@@ -242,8 +244,8 @@ class Target(Protocol):
         """The arithmetic of a matrix operator."""
         ...
 
-    def sums(self, op: Operator, phase: str) -> Sums:
-        """In which parts a matrix operator adds."""
+    def sums(self, op: Operator, graph: Graph) -> Sums:
+        """In which parts a matrix operator of a graph adds; how chips share it may depend on those before it."""
         ...
 
     def table(self, op: Operator) -> int:
@@ -325,7 +327,7 @@ def plan_of(graphs: Iterable[Graph], target: Target, unrounded: Sequence[Role] =
     made: list[OperatorPlan] = []
     for graph in graphs:
         for _, op in graph:
-            found = _operator(op, graph.phase, target, unrounded, None)
+            found = _operator(op, graph, target, unrounded, None)
             if isinstance(found, Infeasible):
                 return found
             made.append(found)
@@ -333,12 +335,13 @@ def plan_of(graphs: Iterable[Graph], target: Target, unrounded: Sequence[Role] =
 
 
 def _operator(
-    op: Operator, phase: str, target: Target, unrounded: Sequence[Role], written: frozenset[str] | None
+    op: Operator, graph: Graph, target: Target, unrounded: Sequence[Role], written: frozenset[str] | None
 ) -> OperatorPlan | Infeasible:
     """`written`: names of what leaves the fused kernel that the operator is a part of."""
+    phase = graph.phase
     if op.parts:
         outside = frozenset(t.name for t in op.outputs)
-        parts = [_operator(part, phase, target, unrounded, outside) for part in op.parts]
+        parts = [_operator(part, graph, target, unrounded, outside) for part in op.parts]
         failed = next((part for part in parts if isinstance(part, Infeasible)), None)
         if failed is not None:
             return failed
@@ -348,11 +351,11 @@ def _operator(
     unit = target.unit(op, phase) if op.kind in MATRIX_KINDS else None
     if isinstance(unit, Infeasible):
         return unit
-    keys = (_keys(op, phase, target),) if op.kind in ATTENTION_KINDS else ()
+    keys = (_keys(op, graph, target),) if op.kind in ATTENTION_KINDS else ()
     return OperatorPlan(
         phase, op.name, op.kind,
         tuple(_tensor(t, at >= len(op.inputs), unrounded, written, unit) for at, t in enumerate(_both(op))),
-        target.lanes(op, phase), unit, target.sums(op, phase) if unit is not None and not keys else WHOLE, keys,
+        target.lanes(op, phase), unit, target.sums(op, graph) if unit is not None and not keys else WHOLE, keys,
         table=target.table(op) if op.kind is Kind.ACTIVATION else 0,
     )  # fmt: skip
 
@@ -369,7 +372,7 @@ def attending(plan: NumericsPlan, graphs: Iterable[Graph], target: Target) -> Nu
     for graph in graphs:
         for _, op in graph:
             if op.kind in ATTENTION_KINDS:
-                key, keys = _keys(op, graph.phase, target), found.setdefault(op.name, [])
+                key, keys = _keys(op, graph, target), found.setdefault(op.name, [])
                 if not keys or replace(key, first=keys[-1].first) != keys[-1]:
                     keys.append(key)
     made = (
@@ -378,8 +381,8 @@ def attending(plan: NumericsPlan, graphs: Iterable[Graph], target: Target) -> Nu
     return replace(plan, operators=tuple(made))
 
 
-def _keys(op: Operator, phase: str, target: Target) -> Keys:
-    unit, sums = target.unit(op, phase), target.sums(op, phase)
+def _keys(op: Operator, graph: Graph, target: Target) -> Keys:
+    unit, sums = target.unit(op, graph.phase), target.sums(op, graph)
     assert isinstance(unit, Unit)
     return Keys(int(op.dims["past"]), unit, sums, None if sums.lanes else unit.first)
 

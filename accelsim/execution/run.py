@@ -28,6 +28,7 @@ from accelsim.execution.weights import Weights
 from accelsim.graph.attention import Formats
 from accelsim.graph.operator import Role
 from accelsim.graph.routing import Routing
+from accelsim.mapping.horizon import Horizon
 from accelsim.quantization.method import Asked, Method
 from accelsim.quantization.methods import METHODS, NEAREST
 from accelsim.quantization.methods import method as find_method
@@ -126,10 +127,12 @@ def execute(
     the_model = catalog.model(model)
     fed = checked(the_model, tokens, generate)
     text = None if calibration is None else checked(the_model, calibration)
+    longest = fed.shape[1] + max(generate - 1, 0)
     made = prepared(
         Calibrated(the_model, weights, text), find_method(method), on=on, numerics=numerics,
         weights_format=weights_format, activations_format=activations_format, kv_cache_format=kv_cache_format,
         overrides=overrides, fuse=fuse, tile=tile, scales=scales, values_along=values_along,
+        positions=longest,
     )  # fmt: skip
     if isinstance(made.plan, Infeasible):
         return Execution(np.empty((*fed.shape, 0), dtype=np.float32), fed, None, made.plan)
@@ -178,8 +181,12 @@ def executor(
     kv_cache_format: Name | Format | None = None, overrides: Mapping[str, Name | Format] | None = None,
     fuse: bool = True, tile: int | None = None, as_decode: bool = False, scales: str = DYNAMIC,
     outliers_from: float | None = None, token_groups: bool = False, values_along: str = HEAD_DIM,
+    positions: int = 0,
 ) -> Executor:  # fmt: skip
-    """A model ready to run; see `execute` and `Setting`. With `as_decode`, prefill computes as a chip's decode does."""
+    """A model ready to run; see `execute` and `Setting`. With `as_decode`, prefill computes as a chip's decode does.
+
+    Programs of chips that attend to a fixed length are compiled for `positions`, or for every length if that is more.
+    """
     if scales not in SCALES:
         raise RequestError(f"scales = {scales!r}: allowed are {', '.join(SCALES)}{did_you_mean(scales, SCALES)}")
     if on is not None and numerics is not None:
@@ -194,7 +201,8 @@ def executor(
             raise RequestError(f"tile = {tile}: {on!r} has its own tiles; give numerics in the place of a chip")
         chip = catalog.chip(on)
         formats, apart, unrounded = formats_of(chip, *given), separate(chip), ()
-        target = device_target(chip, weights=formats.weights.name)
+        layers = sum(group.repeat for group in (*model.encoder, *model.decoder))
+        target = device_target(chip, weights=formats.weights.name, run=Horizon(positions, layers))
     if scales == STATIC:
         refuse_own_scales(formats.activations)
     held = weights if isinstance(weights, Weights) else Weights(model, weights)

@@ -8,7 +8,7 @@ from typing import Final
 from accelsim.errors import UnknownNameError
 from accelsim.execution.lanes import Lanes
 from accelsim.execution.plan import Target, Unit
-from accelsim.graph.operator import Kind, Operator
+from accelsim.graph.operator import Graph, Kind, Operator
 from accelsim.mapping.sums import Sums
 from accelsim.numerics.accumulator import HINT, accumulator, presets
 from accelsim.spec.format import Format
@@ -43,7 +43,7 @@ class Reference:
         taken = posit_of(self.name)
         return Unit(found, taken, taken, source=found.source, status=found.status)
 
-    def sums(self, op: Operator, phase: str) -> Sums:
+    def sums(self, op: Operator, graph: Graph) -> Sums:
         """In one part; tiles as given."""
         return Sums(tile=self.keys_per_tile if op.kind is Kind.ATTENTION else None)
 
@@ -81,9 +81,9 @@ class ExactSums:
             return found
         return replace(found, accumulator=EXACT, source="by definition", status="derived")
 
-    def sums(self, op: Operator, phase: str) -> Sums:
+    def sums(self, op: Operator, graph: Graph) -> Sums:
         """In one part; P is rounded where the target rounds it."""
-        return Sums(lanes=self.of.sums(op, phase).lanes)
+        return Sums(lanes=self.of.sums(op, graph).lanes)
 
     def table(self, op: Operator) -> int:
         """Its own."""

@@ -44,7 +44,7 @@ def error(chosen: Mapping[Target, Any]) -> tuple[float]:
         made = executor(
             judged.model, held, on=changed_chip(chosen), overrides=tensor_formats(chosen), as_decode=True,
             weights_format=format_of(chosen, "weights"), activations_format=format_of(chosen, "activations"),
-            kv_cache_format=format_of(chosen, "kv_cache"),
+            kv_cache_format=format_of(chosen, "kv_cache"), positions=judged.windows.shape[1],
         )  # fmt: skip
         return (_divergence(made),) if isinstance(made.plan, NumericsPlan) else (float("nan"),)
     except AccelsimError:  # formats that this chip or model has no way to execute in

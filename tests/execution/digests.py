@@ -19,6 +19,8 @@ RUNS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "a GPU in blocks": ("mistral-window", {"on": "b200-sxm", "weights_format": "nvfp4", **_FP8}),
     "memories that compute": ("llama", {"on": "gddr6-aim-32ch"}),
     "an overlay with a table": ("gpt2", {"on": "dfx-u280-1"}),
+    "tiles that share a depth": ("gpt2", {"on": "ipu-mk2-8"}),
+    "chips that share a depth": ("qwen2", {"on": "groq-lpu-8"}),
 }  # fmt: skip
 """By what they show: a family, and settings of `accelsim.execute`."""
 

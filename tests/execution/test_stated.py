@@ -48,6 +48,13 @@ def test_machines_are_told_apart() -> None:
     found = said(made("dfx-u280-1", "gpt2").planned(1, 4, [4]))
     assert found["norm statistics", "both"].startswith("fp16")
     assert found["softmax", "both"].startswith("fp16")
+    tiles = run.executor(catalog.model("gpt2"), {}, on="ipu-mk2-8", positions=96).planned(1, 64, [64])
+    assert said(tiles)["keys from position 64 on", "decode"].startswith(
+        "ipu-amp along k; Q K^T in 4 parts of 16, added"
+    )
+    assert "5 parts of 672, added in fp32, each of them 6 parts of 112, added in fp32 (assumed: from the first to" in (
+        tiles.find("decode", "layers.mlp.down_proj").order
+    )
     exact = run.executor(
         model(NAME), weights(NAME), numerics="exact", kv_cache_format="int4_g32", values_along="tokens"
     )

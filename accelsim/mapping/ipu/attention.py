@@ -15,6 +15,7 @@ from accelsim.mapping.ipu.rowwise import by_row
 from accelsim.mapping.ipu.share import Share
 from accelsim.mapping.ipu.split import Problem
 from accelsim.mapping.kernel import Alternative, Phase
+from accelsim.mapping.sums import joined
 from accelsim.spec.infeasible import Infeasible
 from accelsim.timing.ipu.vertex import PARTIAL_BYTES
 
@@ -92,4 +93,5 @@ def _joined(pieces: list[Piece]) -> Piece:
         sram_bytes=sum(piece.sram_bytes for piece in pieces),
         exchange_bytes=sum(piece.exchange_bytes for piece in pieces),
         vector_flops=sum(piece.vector_flops for piece in pieces),
+        sums=joined([piece.sums for piece in pieces if piece.sums is not None]),
     )

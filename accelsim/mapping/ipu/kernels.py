@@ -16,6 +16,7 @@ from accelsim.mapping.ipu.resources import Crew
 from accelsim.mapping.ipu.rowwise import steps
 from accelsim.mapping.ipu.share import Share, share
 from accelsim.mapping.kernel import Kernel, Phase
+from accelsim.mapping.sums import Sums, chips, partial_format
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import IpuPart, IpuSystem
 
@@ -97,7 +98,15 @@ class Kernels:
             constants=constants,
             choice={**piece.choice, "chips": crew.together},
             alternatives=piece.alternatives,
+            sums=self._sums(op, piece, mine),
         )
+
+    def _sums(self, op: Operator, piece: Piece, mine: Share) -> Sums | None:
+        """Those of the tiles, then of the chips that share the depth; what they exchange has the results' format."""
+        if piece.sums is None or mine.depth == 1:
+            return piece.sums
+        ring = self.system.topology != "mesh" and op.kind is Kind.MATMUL
+        return chips(int(op.dims["k"]), mine.depth, piece.sums, partial_format(op.outputs[0].format), ring=ring)
 
     def _piece(
         self, op: Operator, crew: Crew, mine: Share, pair: Pair | None, plain: float, counts: Counts

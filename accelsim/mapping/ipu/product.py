@@ -15,6 +15,7 @@ from accelsim.mapping.ipu.resources import Crew
 from accelsim.mapping.ipu.share import Share
 from accelsim.mapping.ipu.split import Problem, Split, Step, splits
 from accelsim.mapping.kernel import Alternative, Phase
+from accelsim.mapping.sums import Sums
 from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.ipu import AmpPeak, IpuPart
 from accelsim.timing.ipu.vertex import PARTIAL_BYTES, Cost
@@ -35,6 +36,7 @@ class Piece:
         sram_bytes: read and written in the tiles of one chip.
         exchange_bytes: received by all tiles of one chip.
         vector_flops: beyond the operator's own: sums over parts of the depth, conversions; one chip.
+        sums: parts that products add in; of attention in one kernel, of both products. None where nothing is added.
     """
 
     phases: tuple[Phase, ...]
@@ -43,6 +45,7 @@ class Piece:
     sram_bytes: float
     exchange_bytes: float
     vector_flops: float = 0.0
+    sums: Sums | None = None
 
 
 def linear(
@@ -103,6 +106,7 @@ def multiply(
         sram_bytes=times * _sram_bytes(best, problem, row),
         exchange_bytes=times * best.passes * sum(step.receive_bytes * step.tiles for step in best.steps),
         vector_flops=times * (_added(best, problem) + beside + _widened(best, problem)),
+        sums=best.sums,
     )
 
 

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, isqrt
 
+from accelsim.mapping.sums import WHOLE, Sums
 from accelsim.spec.ipu import AmpPeak, IpuPart
 from accelsim.timing.ipu.vertex import PARTIAL_BYTES, Cost, product, reduction
 
 _MOST_DEPTH_PARTS = 128
 _SINGLE_STAGE = 16
 """From this many partial sums on, they are added in two stages (lib/poplin/ConvReducePlan.cpp)."""
+
+_ORDER = "from the first to the last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,7 @@ class Split:
         tiles: tiles with weights.
         workspace_bytes: of the fullest tile.
         balance: arithmetic of the mean tile over that of the fullest; tiles without work included.
+        sums: the parts of the depth, and the stages in which they are added.
     """
 
     rows: int
@@ -77,6 +81,7 @@ class Split:
     tiles: int
     workspace_bytes: float
     balance: float
+    sums: Sums = WHOLE
 
     @property
     def label(self) -> str:
@@ -165,6 +170,7 @@ def _split(problem: Problem, rows: int, shape: tuple[int, int, int], passes: int
         tiles=tiles,
         workspace_bytes=inputs + copied + widened + m * wide * row.columns * PARTIAL_BYTES,
         balance=useful / (serial * m * wide * row.columns * deep * row.depth * part.tile.count),
+        sums=_sums(depth_parts, deep * row.depth),
     )
 
 
@@ -183,3 +189,14 @@ def _stages(parts: int) -> tuple[int, ...]:
         return (parts,)
     first = isqrt(parts - 1) + 1
     return (first, ceil(parts / first))
+
+
+def _sums(parts: int, extent: int) -> Sums:
+    """Partial sums stay in fp32 (`PARTIAL_BYTES`); those that a stage adds up lie one behind the other."""
+    stages = _stages(parts)
+    if not stages:
+        return WHOLE
+    inner = Sums(stages[0], extent, assumed=_ORDER)
+    if len(stages) == 1:
+        return inner
+    return Sums(stages[1], stages[0] * extent, within=Sums(stages[0], extent), assumed=_ORDER)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from accelsim.mapping.sums import Sums
 from accelsim.mapping.tsp.resources import CONVERT, LOAD, MXM, PIPELINE
 from accelsim.mapping.tsp.schedule import Give, Need, Program, Run, Take
 from accelsim.mapping.tsp.section import Section, side_name
 from accelsim.mapping.tsp.steps import Steps
+from accelsim.spec.format import Format
 from accelsim.spec.tsp import TspPart, TspPeak
 from accelsim.timing.tsp.floorplan import SIDES, Floorplan
 from accelsim.timing.tsp.floorplan import VXM as MIDDLE
 from accelsim.timing.tsp.rates import RESULT_BYTES, Load, reserved_slices
+
+_ORDER = "from the first to the last, one rounding at the end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,17 @@ class Tiling:
         apart = f", depth in {self.splits}" if self.splits > 1 else ""
         tiles = f"{self.depth} x {self.columns} tiles on {2 * self.way.groups} groups of planes"
         return f"{tiles}: {self.rounds} rounds of {self.tile_cycles} clk{apart}"
+
+    def sums(self, stored: Format | None) -> Sums:
+        """Tiles of one column take the sum of the tile above; parts leave the planes as results do, and are merged.
+
+        Args:
+            stored: format of the results.
+        """
+        group = self.rows if self.depth > 1 else 0
+        if self.splits == 1:
+            return Sums(group=group)
+        return Sums(self.splits, self.per_column * self.rows, stored=stored, group=group, assumed=_ORDER)
 
 
 def tilings(
@@ -171,7 +186,7 @@ def _hemisphere(part: TspPart, row: TspPeak, tiling: Tiling, side: int, out_byte
                 needs=(Need(load, 1, whole=True),),
             )
         )  # fmt: skip
-        runs += _results(part, tiling, Sums(side, group, base, out_bytes, done, computes))
+        runs += _results(part, tiling, Destination(side, group, base, out_bytes, done, computes))
     return runs
 
 
@@ -199,7 +214,7 @@ def _conversion(part: TspPart, way: Load, side: int, size: int, arrive: Steps, r
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class Destination:
     """Where the sums of a group of planes go.
 
     Attributes:
@@ -219,7 +234,7 @@ class Sums:
     computes: Steps
 
 
-def _results(part: TspPart, tiling: Tiling, sums: Sums) -> list[Run]:
+def _results(part: TspPart, tiling: Tiling, sums: Destination) -> list[Run]:
     """Sums from the planes inward, through an ALU, and into memory slices near the middle."""
     plan, here, side, group = Floorplan.of(part), side_name(sums.side), sums.side, sums.group
     far, period = side * plan.mxm, tiling.per_column * tiling.tile_cycles

@@ -8,6 +8,7 @@ from math import ceil
 
 from accelsim.graph.counts import attended_pairs, count
 from accelsim.graph.operator import Kind, Operator, Role, Tensor
+from accelsim.mapping.sums import Sums, chips, joined, partial_format
 from accelsim.mapping.tsp import matrix, vector
 from accelsim.mapping.tsp.pairs import Pair
 from accelsim.mapping.tsp.section import Section
@@ -32,12 +33,14 @@ class Work:
         choices: labels of the tilings chosen.
         options: label and cycles of everything considered for the first product.
         converted: conversions on the way to the planes, operations of one chip.
+        sums: parts that products add in, those of chips included; None where nothing is added.
     """
 
     sections: tuple[Section, ...]
     choices: tuple[str, ...] = ()
     options: tuple[tuple[str, int], ...] = ()
     converted: int = 0
+    sums: Sums | None = None
 
 
 class Chip:
@@ -84,7 +87,14 @@ class Chip:
         converted = pair.second.operations * k * n * copies if pair.second else 0
         if pair.first:
             converted += pair.first.operations * m * k * copies
-        return Work(sections, (tiling.label,), tuple((each.label, cycles) for cycles, each in options), converted)
+        labels = tuple((each.label, cycles) for cycles, each in options)
+        return Work(sections, (tiling.label,), labels, converted, self._sums(op, way, tiling))
+
+    def _sums(self, op: Operator, way: Way, tiling: matrix.Tiling) -> Sums:
+        stored = partial_format(op.outputs[0].format)
+        if way is not Way.DEPTH:
+            return tiling.sums(stored)
+        return chips(_whole(op.dims["k"]), self.width, tiling.sums(stored), stored)
 
     def _product(
         self, pair: Pair, stored: Format, shape: tuple[int, int, int, int], out: int, name: str = "product"
@@ -131,6 +141,7 @@ class Chip:
         sections: list[Section] = []
         labels: list[str] = []
         options: tuple[tuple[str, int], ...] = ()
+        sums: list[Sums] = []
         converted = 0
         head, value = _whole(d["head_dim"]), _whole(d.get("value_dim", d["head_dim"]))
         if pair.first:
@@ -140,6 +151,7 @@ class Chip:
             product, found = self._product(pair, stored, (m, span, head, copies), act, "scores")
             sections += [product, *self._added_up(found[0][1], span, act)]
             labels.append(found[0][1].label)
+            sums.append(found[0][1].sums(partial_format(op.operand_formats()[0])))
             options = tuple((each.label, cycles) for cycles, each in found)
             converted += pair.second.operations * head * span * copies if pair.second else 0
         if op.kind is Kind.ATTENTION:
@@ -149,11 +161,12 @@ class Chip:
             product, found = self._product(pair, stored, (m, value, span, copies), act, "context")
             sections += [product, *self._added_up(found[0][1], value, act)]
             labels.append(found[0][1].label)
+            sums.append(found[0][1].sums(partial_format(op.operand_formats()[0])))
             options = options or tuple((each.label, cycles) for cycles, each in found)
             converted += pair.second.operations * value * span * copies if pair.second else 0
         if op.kind is Kind.ATTENTION:  # the sums divide the context, which is smaller than the scores
             sections += self._pass(batch * heads * query * value, 1, act, act, "divide")
-        return Work(tuple(sections), tuple(labels), options, converted)
+        return Work(tuple(sections), tuple(labels), options, converted, joined(sums))
 
     def _softmax(self, scores: int, rows: int, act: int, biased: int) -> tuple[Section, ...]:
         return (

@@ -187,6 +187,7 @@ class TspMapper:
                 "steady_cycles": steady,
             },
             alternatives=tuple(Alternative(name, cycles / clock) for name, cycles in work.options),
+            sums=work.sums,
         )  # fmt: skip
 
     def _phases(self, number: int, section: Section) -> list[Phase | None]:
