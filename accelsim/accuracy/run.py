@@ -12,7 +12,7 @@ from accelsim.accuracy.assignment import assigned, bits_per_weight, everything, 
 from accelsim.accuracy.combinations import Combination, combinations
 from accelsim.accuracy.keeping import Kept, digest, key
 from accelsim.accuracy.measure import Measured, Progress, Reference, measure, observed, reference
-from accelsim.accuracy.price import kv_bytes_per_token, price
+from accelsim.accuracy.price import kv_bytes_per_token, price, told_with_levers
 from accelsim.accuracy.report import Accuracy, Row
 from accelsim.accuracy.search import Assignment, Chosen
 from accelsim.accuracy.search import search as find
@@ -254,7 +254,7 @@ class Bench:
             except AccelsimError as error:  # out of range: a result of this format, not of the run
                 problem = str(error)
         else:
-            problem = made.plan.reason
+            problem = told_with_levers(made.plan)
         note = found.note
         if self._scales == STATIC:
             note = "; ".join(part for part in (note, f"static scales of {self._ways.calibrated_on()}") if part)

@@ -124,7 +124,7 @@ def _lines(found: Accuracy) -> list[str]:
         lines.append(f"time and energy: {found.priced} on {chips}, batch 1")
     if found.synthetic:
         lines.append("synthetic weights: no perplexity; divergence, agreement and noise are to float64")
-    else:
+    elif any(row.measured for row in found.rows):
         nll = found.reference_nll
         lines.append(f"float64: perplexity {math.exp(nll):.4f}, {nll / math.log(2):.4f} {found.bits}")
     lines.append("to exact: against exact sums in the same formats, what accumulators and their orders do alone")
