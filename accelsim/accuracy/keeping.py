@@ -39,6 +39,8 @@ class Kept:
         self._path, self._digest = None if path is None else Path(path), digest
         self._rows: dict[str, Any] = {}
         self.nll = float("nan")
+        if self._path is not None and not self._path.parent.is_dir():
+            raise RequestError(f"resume: cannot write {self._path}: there is no folder {str(self._path.parent)!r}")
         if self._path is not None and self._path.is_file():
             try:
                 found = json.loads(self._path.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from typing import Any
 from accelsim.accuracy.combinations import Combination
 from accelsim.simulation import simulate
 from accelsim.spec.format import Format
+from accelsim.spec.infeasible import Infeasible
 from accelsim.spec.model import Model
 
 PROMPT = 512
@@ -50,8 +51,13 @@ def price(
         kv_cache=formats.kv_cache, tensor_formats=own, scales=scales,
     )  # fmt: skip
     if run.infeasible is not None:
-        return Price(float("nan"), float("nan"), run.infeasible.reason)
+        return Price(float("nan"), float("nan"), told_with_levers(run.infeasible))
     return Price(float(run.summary["time_per_output_token_s"]), float(run.summary["energy_per_token_j"]))
+
+
+def told_with_levers(found: Infeasible) -> str:
+    """Why there is no number, and what would give one."""
+    return f"{found.reason}; try {', or '.join(found.levers)}" if found.levers else found.reason
 
 
 def kv_bytes_per_token(model: Model, formats: Combination) -> float:

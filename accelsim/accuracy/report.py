@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA: Final = 3
-_SUFFIXES: Final = (".json", ".csv")
+SUFFIXES: Final = (".json", ".csv")
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,8 @@ class Accuracy:
             RequestError: another suffix, or a folder that is not there.
         """
         target = Path(path)
-        if target.suffix not in _SUFFIXES:
-            raise RequestError(
-                f"cannot export to {target.name!r}: allowed are names that end in {', '.join(_SUFFIXES)}"
-            )
+        if target.suffix not in SUFFIXES:
+            raise RequestError(f"cannot export to {target.name!r}: allowed are names that end in {', '.join(SUFFIXES)}")
         if target.suffix == ".json":
             document = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
             return write_whole({target: lambda p: p.write_text(document, encoding="utf-8")})

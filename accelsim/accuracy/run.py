@@ -12,9 +12,9 @@ from accelsim.accuracy.assignment import assigned, bits_per_weight, everything, 
 from accelsim.accuracy.combinations import Combination, combinations
 from accelsim.accuracy.keeping import Kept, digest, key
 from accelsim.accuracy.measure import Measured, Progress, Reference, measure, observed, reference
-from accelsim.accuracy.price import kv_bytes_per_token, price
+from accelsim.accuracy.price import kv_bytes_per_token, price, told_with_levers
 from accelsim.accuracy.report import Accuracy, Row
-from accelsim.accuracy.search import Assignment, Chosen
+from accelsim.accuracy.search import Assignment, Chosen, checked_budget
 from accelsim.accuracy.search import search as find
 from accelsim.accuracy.subject import SHIPPED, Subject, subject, window_of
 from accelsim.accuracy.ways import CALIBRATION_TOKENS, Way, Ways
@@ -82,14 +82,22 @@ def accuracy(
     asked, methods, chips = combinations(formats), _methods(method), _chips(on)
     if search is not None and methods != [METHODS[NEAREST]]:
         raise RequestError("search assigns formats that are rounded to nearest: leave method out")
+    if search is not None:
+        checked_budget(search)
+        if not _alike(asked):
+            raise RequestError(
+                f"search = {search:g} chooses among formats of weights beside the same activations and KV cache: name "
+                "two or more, such as int8_channel,int4_channel"
+            )
     judged = subject(model, weights=weights, tokens=tokens, limit=limit, window=window, seed=seed)
+    length = judged.windows.shape[1]
     priced = catalog.model(price_as or (PRICE_AS if judged.name in SHIPPED else judged.model))
 
     def calibration() -> Subject:
-        most = max(CALIBRATION_TOKENS, judged.windows.shape[1])
         return subject(
-            model, weights=weights, tokens=tokens, limit=most, window=window, seed=seed, skip=judged.windows.size
-        )
+            model, weights=weights, tokens=tokens, limit=max(CALIBRATION_TOKENS, length), window=length, seed=seed,
+            skip=judged.windows.size,
+        )  # fmt: skip
 
     bench = Bench(
         judged, priced, numerics, all_layers=all_layers, exact_difference=exact_difference,
@@ -99,8 +107,8 @@ def accuracy(
     rows = [each[at] for at in range(len(chips)) for each in made]
     if search is not None:
         other = subject(
-            model, weights=weights, tokens=tokens, limit=max(SEARCH_TOKENS, judged.windows.shape[1]), window=window,
-            seed=seed, skip=judged.windows.size,
+            model, weights=weights, tokens=tokens, limit=max(SEARCH_TOKENS, length), window=length, seed=seed,
+            skip=judged.windows.size,
         )  # fmt: skip
         trial = Bench(
             other, priced, numerics, all_layers=all_layers, exact_difference=None, progress=progress,
@@ -249,12 +257,17 @@ class Bench:
         formats, own, problem, measured = found.formats, dict(made.overrides), "", None
         told = self._key(chip, found, own)
         if isinstance(made.plan, NumericsPlan):
-            try:
-                measured = self._kept.get(told) or self._measured(told, found, made)
-            except AccelsimError as error:  # out of range: a result of this format, not of the run
-                problem = str(error)
+            measured = self._kept.get(told)
+            if measured is None:
+                truth = self._reference(found)  # a fault of the weights is one of the run
+                try:
+                    measured = self._measured(found, made, truth)
+                except AccelsimError as error:  # out of range: a result of this format
+                    problem = str(error)
+                else:
+                    self._kept.put(told, measured, truth)
         else:
-            problem = made.plan.reason
+            problem = told_with_levers(made.plan)
         note = found.note
         if self._scales == STATIC:
             note = "; ".join(part for part in (note, f"static scales of {self._ways.calibrated_on()}") if part)
@@ -282,9 +295,7 @@ class Bench:
         more = (sorted(own.items()), found.method, self._scales, text, self._exact)
         return key(found.formats.name, None if chip is None else catalog.chip(chip), self._numerics, *more)
 
-    def _measured(self, told: str, found: Way, made: Executor) -> Measured:
-        if self._scales == STATIC and self._ways.text is not None:
-            made.calibrate(self._ways.text.windows)
+    def _reference(self, found: Way) -> Reference:
         if self._truth is None:
             wide = executor(self.judged.model, self._ways.plain, numerics=REFERENCE)
             self._truth = reference(self.judged, wide, self._progress)
@@ -292,15 +303,18 @@ class Bench:
         if found.function is not None:
             wide = executor(self.judged.model, found.function, numerics=REFERENCE)
             truth = replace(truth, tensors=observed(self.judged, wide))
+        return truth
+
+    def _measured(self, found: Way, made: Executor, truth: Reference) -> Measured:
+        if self._scales == STATIC and self._ways.text is not None:
+            made.calibrate(self._ways.text.windows)
         # of float64 there is no exact sum: these are rounded to fp32
         without = self._exact is None or self._numerics == REFERENCE
         exact = None if without else made.with_exact_sums()
-        measured = measure(
+        return measure(
             self.judged, made, truth, found.formats.name, self._progress, exact,
             likelihoods=bool(self._exact) and not without,
         )  # fmt: skip
-        self._kept.put(told, measured, truth)
-        return measured
 
     def _own(self, model: Model, each: Combination, chosen: Mapping[str, Format] | None) -> dict[str, Format]:
         made = dict(everything(model, each)) if self._all else {}

@@ -47,6 +47,16 @@ class Chosen:
     executed: dict[Assignment, float]
 
 
+def checked_budget(budget: float) -> None:
+    """Refuses what is no error budget.
+
+    Raises:
+        RequestError: no positive number.
+    """
+    if not budget > 0:
+        raise RequestError(f"search = {budget!r}: a positive error budget is needed, in nats of divergence per token")
+
+
 def search(
     operators: int, formats: int, budget: float, error: Callable[[Assignment], float],
     energy: Callable[[Assignment], float], trials: int = TRIALS,
@@ -68,8 +78,7 @@ def search(
     Raises:
         RequestError: more assignments than can be listed, or a budget that is no positive number.
     """
-    if not budget > 0:
-        raise RequestError(f"search = {budget!r}: a positive error budget is needed, in nats of divergence per token")
+    checked_budget(budget)
     if formats**operators > MOST:
         raise RequestError(
             f"search: {formats} formats for {operators} operators are {formats**operators:,} assignments; name fewer "

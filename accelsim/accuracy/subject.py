@@ -20,6 +20,7 @@ from accelsim.weights.shipped import MODEL, Text, shipped, text
 
 SHIPPED: Final = (MODEL, f"{MODEL}-outliers")
 WINDOW: Final = 256
+MIN_WINDOW: Final = 2
 BYTES: Final = 256
 
 _SAID: Final = {"heldout": "held-out", "calibration": "calibration", "train": "training"}
@@ -68,7 +69,7 @@ def subject(
         tokens: a `.npy` file of whole numbers; any other file is read as bytes, for models of 256 tokens. The shipped
             models have their held-out text, synthetic weights seeded tokens.
         limit: tokens at most, whole windows.
-        window: tokens of a window; 256 or the model's context if that is shorter.
+        window: tokens of a window; 256, or the model's context or the limit if one of them is shorter.
         seed: of what is drawn.
         skip: tokens of the text that are left to others. The shipped models have a text of its own for that, for
             calibration, of which nothing is skipped.
@@ -78,9 +79,11 @@ def subject(
     """
     name = str(model)
     record = shape_of(model)
-    length = window_of(record, window)
-    if limit < length or length < 2:
-        raise RequestError(f"limit = {limit} and window = {length}: one window of at least 2 tokens is needed")
+    length = window_of(record, window, limit)
+    if limit < length:
+        raise RequestError(f"limit = {limit} does not hold one window of {length} tokens: raise limit, or lower window")
+    if seed < 0:
+        raise RequestError(f"seed = {seed}: a whole number of at least 0 is needed")
     drawn = weights is None and name not in SHIPPED
     if drawn and tokens is None:
         made = np.random.default_rng(seed).integers(0, record.vocabulary, size=skip + limit)
@@ -90,7 +93,9 @@ def subject(
         skip = skip if tokens is not None else 0
     made = made[skip:]
     if len(made) < length:
-        raise RequestError(f"{said}: {len(made)} tokens are fewer than a window of {length}")
+        raise RequestError(
+            f"{said}: {len(made)} tokens are fewer than a window of {length}; lower window, or give more text"
+        )
     count = min(limit, len(made)) // length
     if weights is not None:
         held: Mapping[str, Any] = of_model(open_checkpoint(weights), record)
@@ -102,9 +107,19 @@ def subject(
     )  # fmt: skip
 
 
-def window_of(model: Model, window: int | None) -> int:
-    """Tokens of a window: as given, else 256 or the model's context if that is shorter."""
-    return window or min(WINDOW, model.max_positions or WINDOW)
+def window_of(model: Model, window: int | None, limit: int = WINDOW) -> int:
+    """Tokens of a window: as given, else 256, or the model's context or the limit if one of them is shorter.
+
+    Raises:
+        RequestError: fewer than two.
+    """
+    made = min(WINDOW, model.max_positions or WINDOW, limit) if window is None else window
+    if made < MIN_WINDOW:
+        given = f"limit = {limit}" if window is None else f"window = {window}"
+        raise RequestError(
+            f"{given}: at least {MIN_WINDOW} tokens are needed, since the first of a window is context only"
+        )
+    return made
 
 
 def shape_of(model: str | PathLike[str]) -> Model:
@@ -121,7 +136,10 @@ def _tokens(name: str, given: str | PathLike[str] | None, model: Model, part: Te
     if not path.is_file():
         raise RequestError(f"tokens: there is no file {str(path)!r}")
     if path.suffix == ".npy":
-        found = np.load(path, allow_pickle=False)
+        try:
+            found = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise RequestError(f"{path}: no array of numbers ({error}); write one by numpy.save") from None
         if found.dtype.kind not in "iu":
             raise RequestError(f"{path}: expected whole numbers, found {found.dtype}")
         return found.reshape(-1).astype(np.int64), path.name

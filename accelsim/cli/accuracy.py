@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from accelsim.cli import files
 from accelsim.cli.common import FAILED, JsonOption, app, print_json, say
 from accelsim.cli.figures import columns, show
 from accelsim.cli.options import ModelArgument, SeedOption, names
@@ -76,10 +77,15 @@ def accuracy(
     as_json: JsonOption = False,
 ) -> None:
     """Execute a model in number formats, bit by bit, and print its error beside time and energy per token."""
+    from accelsim.accuracy.report import SUFFIXES
+
     if plot_kind not in PICTURES:
         raise RequestError(
             f"--plot-kind {plot_kind}: allowed are {', '.join(PICTURES)}{did_you_mean(plot_kind, PICTURES)}"
         )
+    files.writable(("--plot", plot, files.PICTURES), ("--export", export, SUFFIXES))
+    if plot and plot_kind == "pareto" and not on:
+        raise RequestError("--plot draws error against energy: name a chip with --on, or take --plot-kind layers")
     if explain:
         _explain(model, formats, on[0] if on else None, numerics, all_layers, window, method, scales)
         return
@@ -124,7 +130,7 @@ def _lines(found: Accuracy) -> list[str]:
         lines.append(f"time and energy: {found.priced} on {chips}, batch 1")
     if found.synthetic:
         lines.append("synthetic weights: no perplexity; divergence, agreement and noise are to float64")
-    else:
+    elif any(row.measured for row in found.rows):
         nll = found.reference_nll
         lines.append(f"float64: perplexity {math.exp(nll):.4f}, {nll / math.log(2):.4f} {found.bits}")
     lines.append("to exact: against exact sums in the same formats, what accumulators and their orders do alone")

@@ -111,10 +111,16 @@ class Executor:
         """What a reader of the numbers must know, clipped tensors among it."""
         assert isinstance(self.plan, NumericsPlan)
         clipped = [
-            f"{operator}, {tensor}: {100 * count / of:.2g} % of the elements are beyond the range of their format"
+            f"{operator}, {tensor}: {100 * count / of:.3g} % of the elements are beyond the range of their format"
             for (operator, tensor), (count, of) in self.clipped.items()
         ]
-        return (*self.plan.warnings, *clipped)
+        forms = {t.storage for _, t in self.plan.lines() if t.role is Role.WEIGHT}
+        weights = [
+            f"{name}: {count:,} of {of:,} weights are beyond the range of {form.name}; try one with scales"
+            for (name, form), (count, of) in self._weights.clipped.items()
+            if form in forms
+        ]
+        return (*self.plan.warnings, *weights, *clipped)
 
     def calibrate(self, tokens: Tokens) -> None:
         """Find static scales: the largest magnitude of every activation on [windows, positions] of text."""
@@ -216,7 +222,8 @@ class Executor:
         self, graph: Graph, numbers: NumericsPlan, tokens: Tokens, state: State, observe: walk.Observer | None
     ) -> tuple[Array, State]:
         at = Pass(self.model, self._weights, state.cache, tokens, state.past, clipped=self.clipped, scales=self._scales)
-        logits = walk.run(graph, numbers, at, observe)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is counted, or refused with its operator
+            logits = walk.run(graph, numbers, at, observe)
         return logits.reshape(*tokens.shape, -1), State(state.cache, state.past + tokens.shape[1])
 
 

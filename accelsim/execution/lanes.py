@@ -153,12 +153,19 @@ class Lanes:
 
     # parts of operators
 
-    def norm(self, x: Array, kind: str, weight: Array, bias: Array | None, epsilon: float) -> Array:
-        """RMSNorm or LayerNorm of the last axis: statistics first, then scaled, times the weight, plus the bias."""
+    def spread(self, x: Array, kind: str, epsilon: float) -> tuple[Array, Array]:
+        """The statistics of RMSNorm or LayerNorm: [..., width] less its mean for "layer", and [...] 1 / its deviation.
+
+        The latter is 0, or no number, where the sum of the squares is beyond the range of the width.
+        """
         count, small = self.number(float(x.shape[-1])), self.number(epsilon)
         if kind == "layer":
             x = self.subtract(x, self.divide(self.sum(x), count)[..., None])
-        scale = self.rsqrt(self.add(self.divide(self.dot(x, x), count), small))
+        return x, self.rsqrt(self.add(self.divide(self.dot(x, x), count), small))
+
+    def norm(self, spread: tuple[Array, Array], weight: Array, bias: Array | None) -> Array:
+        """RMSNorm or LayerNorm of the last axis from its statistics: scaled, times the weight, plus the bias."""
+        x, scale = spread
         made = self.multiply(self.multiply(x, scale[..., None]), weight)
         return made if bias is None else self.add(made, bias)
 

@@ -31,6 +31,9 @@ Held = Stored | Choice | Apart
 APART: Final = ".outliers"
 """Behind the name of a tensor: the columns that were taken out of it."""
 
+SQUARES: Final = "sum of squares"
+"""In the place of a tensor: the statistics of a norm, which are beyond the range of fp16 long before what it writes."""
+
 
 @dataclass
 class Pass:
@@ -66,6 +69,11 @@ class Pass:
         found = self.held[name]
         assert isinstance(found, Stored)
         return found
+
+    def clip(self, operator: str, tensor: str, count: int, of: int) -> None:
+        """Count elements beyond the range of their format."""
+        so_far, seen = self.clipped.get((operator, tensor), (0, 0))
+        self.clipped[operator, tensor] = (so_far + count, seen + of)
 
     @property
     def choice(self) -> Choice:
@@ -149,9 +157,12 @@ def _norm(step: Step, at: Pass) -> dict[str, Array | Choice]:
     x = at.array(op.inputs[0].name)
     width = int(op.inputs[1].shape[0])
     scale, *bias = (at.weights.rows(*step.named(t), step.plan.lanes, (width,)) for t in step.weights())
-    made = step.plan.lanes.norm(
-        x.reshape(-1, width), op.attributes["norm"], scale, bias[0] if bias else None, values.norm_epsilon
-    )
+    spread = step.plan.lanes.spread(x.reshape(-1, width), op.attributes["norm"], values.norm_epsilon)
+    beyond = int(np.count_nonzero(~(spread[1] > 0)))
+    if beyond:
+        plain = "final_norm" if step.moved == -1 else split(op.name, step.repetition)[1]
+        at.clip(plain, SQUARES, beyond, len(spread[1]))
+    made = step.plan.lanes.norm(spread, scale, bias[0] if bias else None)
     return {op.outputs[0].name: made.reshape(x.shape)}
 
 

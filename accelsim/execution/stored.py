@@ -59,7 +59,8 @@ def valued(form: Format, whole: bool = False) -> Format:
 
 
 @cache
-def _largest(form: Format) -> float:
+def largest(form: Format) -> float:
+    """The largest number of a format without scales."""
     return float(registry.grid(form).largest)
 
 
@@ -82,7 +83,7 @@ def store(x: Array, form: Format | None, where: str) -> Stored:
         return Stored(x.astype(np.float32) if form.name == "fp32" else x)
     try:
         if not form.scaled:
-            return Stored(np.asarray(codec.quantize(x)), clipped=int(np.count_nonzero(np.abs(x) > _largest(form))))
+            return Stored(np.asarray(codec.quantize(x)), clipped=int(np.count_nonzero(np.abs(x) > largest(form))))
         encoded: Encoded = codec.encode(x, axis=-1)
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from None

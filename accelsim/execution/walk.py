@@ -131,8 +131,7 @@ def _write(found: dict[str, Array | Choice], step: Step, at: Pass, observe: Obse
             kept = at.scales.store(x, tensor.storage, (plain, step.layer, name), where)
         at.held[name] = kept
         if kept.clipped:
-            so_far, of = at.clipped.get((plain, name), (0, 0))
-            at.clipped[plain, name] = (so_far + kept.clipped, of + x.size)
+            at.clip(plain, name, kept.clipped, x.size)
         if observe is not None:
             apart = at.held.get(name + APART)
             whole = apart.returned(kept.values) if isinstance(apart, Apart) else kept.values

@@ -14,7 +14,7 @@ from accelsim.execution.matrix import Prepared
 from accelsim.execution.mixtures import mixed
 from accelsim.execution.panels import Codes, Matrix, Panels, Scaled, Values
 from accelsim.execution.plan import TensorPlan, Unit
-from accelsim.execution.stored import converter, decoded, valued
+from accelsim.execution.stored import converter, decoded, largest, valued
 from accelsim.numerics.encoded import Encoded
 from accelsim.spec.format import Format
 from accelsim.spec.format.mixture import MixtureFormat
@@ -42,6 +42,9 @@ class Weights:
         given: tensors by name; an array may be anything that `np.asarray` takes, also lazily.
         keep_bytes: decoded operands that are kept at most.
 
+    Attributes:
+        clipped: elements beyond the range of a format without scales, and all, by tensor and format.
+
     Raises:
         RequestError: a family that is not executed.
     """
@@ -56,6 +59,7 @@ class Weights:
         self._packed: dict[tuple[object, ...], Scaled | Codes] = {}
         self._ready: dict[tuple[object, ...], tuple[Prepared, ...]] = {}
         self._ready_bytes = 0
+        self.clipped: dict[tuple[str, Format], tuple[int, int]] = {}
 
     def matrix(
         self, layer: int | None, plan: TensorPlan, unit: Unit, shape: tuple[int, ...], *, tied: bool
@@ -148,6 +152,7 @@ class Weights:
         found, codec = np.asarray(found, dtype=np.float32), converter(form)
         if form.name == "fp32":
             return found
+        self._count_clipped(where.names[0], found, form)
         try:
             return decoded(codec.encode(found)) if form.scaled else np.asarray(codec.quantize(found))
         except RequestError as error:
@@ -172,6 +177,7 @@ class Weights:
         found, codec = np.asarray(found, dtype=np.float32), converter(form)
         if form.name == "fp32":
             return Values(found)
+        self._count_clipped(where.names[0], found, form)
         if not form.scaled and form.bits > _BYTE:
             return Values(found, form)
         try:
@@ -180,6 +186,13 @@ class Weights:
             raise RequestError(f"{where.names[0]}: {error}") from None
         self._packed[key] = Scaled(made) if form.scaled else Codes(made, form)
         return self._packed[key]
+
+    def _count_clipped(self, name: str, found: Array, form: Format) -> None:
+        if form.scaled or form.name == "bf16" or (name, form) in self.clipped:  # bf16 has the exponents of fp32
+            return
+        beyond = int(np.count_nonzero(np.abs(found) > largest(form)))
+        if beyond:
+            self.clipped[name, form] = (beyond, found.size)
 
     def _taken(self, where: schemes.Source, shape: tuple[int, ...]) -> Array | Values:
         """A tensor as it is given, [k, n] if it is a matrix; checked."""

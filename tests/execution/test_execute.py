@@ -143,3 +143,21 @@ def test_quires_take_posits(numerics: str) -> None:
     assert np.isfinite(found.logits).all()
     other = accelsim.execute(model(name), given, fed, numerics="exact", weights_format="posit8", tile=4)
     assert not np.array_equal(found.logits, other.logits)
+
+
+def test_half_precision_lanes_add_squares_beyond_their_range_and_say_so() -> None:
+    """32 squares of 100 are beyond 65,504: the norm of such a token is 0; the others keep the digits of fp16."""
+    given, fed = weights("llama"), np.array([[3, 5, 7, 11]])
+    settings = dict.fromkeys(("weights_format", "activations_format", "kv_cache_format"), "fp16")
+    quiet = accelsim.execute(model("llama"), given, fed, on="dfx-u280-1", **settings)
+    exact = accelsim.execute(model("llama"), given, fed, numerics="fp64").logits
+    noise = ((quiet.logits - exact) ** 2).sum(-1)
+    assert (10 * np.log10((exact**2).sum(-1) / noise) > 45).all()
+    assert not any("sum of squares" in text for text in quiet.warnings)
+    given["model.embed_tokens.weight"][11] = 100.0
+    loud = accelsim.execute(model("llama"), given, fed, on="dfx-u280-1", **settings)
+    assert "final_norm, sum of squares: 25 % of the elements are beyond the range of their format" in loud.warnings
+    assert not loud.logits[0, 3].any()
+    np.testing.assert_array_equal(loud.logits[0, :3], quiet.logits[0, :3])
+    wide = accelsim.execute(model("llama"), given, fed, on="h100-sxm", **settings)
+    assert not any("sum of squares" in text for text in wide.warnings)
