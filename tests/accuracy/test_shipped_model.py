@@ -51,5 +51,8 @@ def test_bits_per_byte_on_64_ki_held_out_tokens() -> None:
     found = accuracy("tiny-llama", "bf16,mxfp8_e4m3,nvfp4,mxfp4", limit=1 << 16)
     assert found.predicted == 255 * 256
     assert found.reference_nll / log(2) < 2.5
+    apart = {row.name: row.measured.kl for row in found.rows if row.measured}
+    assert apart["bf16"] < apart["mxfp8_e4m3"] < apart["nvfp4"] < apart["mxfp4"]
+    # likelihoods of these bytes do not tell bf16 from mxfp8_e4m3: +0.0001 +- 0.0001 and +0.0000 +- 0.0003 nats
     more = added(found)
-    assert more["bf16"] < more["mxfp8_e4m3"] < more["nvfp4"] < more["mxfp4"]
+    assert max(more["bf16"], more["mxfp8_e4m3"]) < more["nvfp4"] < more["mxfp4"]
