@@ -70,7 +70,7 @@ def test_the_plan_is_printed(config: str, command: Command) -> None:
     [
         (("--formats", "mxpf4"), "mxfp4"), (("--formats", "bf16", "--plot-kind", "paretto"), "pareto"),
         (("--formats", "bf16", "--on", "h100"), "h100-sxm"), (("--formats", "bf16", "--numerics", "exakt"), "exact"),
-        (("--formats", "bf16", "--limit", "1"), "one window"),
+        (("--formats", "bf16", "--limit", "1"), "at least 2 tokens"),
     ],
 )  # fmt: skip
 def test_bad_input(config: str, command: Command, arguments: tuple[str, ...], match: str) -> None:

@@ -111,7 +111,8 @@ def killed(runs: Runs, store: str, victim: str, chance: random.Random) -> int:
     return len(evaluated) - len(runs.finished(store) - before)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.long  # `test_interrupted.py` kills a sweep of stand-ins as often in seconds
+@pytest.mark.parametrize("kills", [3, 20])
 def test_a_sweep_killed_at_any_moment_repeats_only_what_was_under_way(tmp_path, kills):
     runs, chance, store, repeated = Runs(tmp_path), random.Random(kills), "killed.sqlite", 0
     for number in range(kills):
