@@ -30,6 +30,7 @@ def test_at_most_two_constants_are_fitted_and_the_rest_is_predicted() -> None:
     assert roles.count("predict") >= 1
 
 
+@pytest.mark.long
 def test_the_fit_gives_the_figure_of_every_description() -> None:
     cycles = ipu.fitted_superstep()
     assert ipu.PLAUSIBLE[0] < cycles < ipu.PLAUSIBLE[1]
